@@ -1,0 +1,62 @@
+/*
+ * The source drivers, by name. Only the place where a program is put together, and tests, include this.
+ */
+#ifndef HV_SOURCE_SOURCE_DRIVERS_H
+#define HV_SOURCE_SOURCE_DRIVERS_H
+
+#include "source/source.h"
+
+typedef enum hv_kafka_auth {
+    HV_KAFKA_AUTH_NONE,                 /* PLAINTEXT, or SSL when ca_file or tls is given */
+    HV_KAFKA_AUTH_PLAIN,                /* SASL PLAIN with user and password file */
+    HV_KAFKA_AUTH_CONNECTION_STRING,    /* SASL_SSL PLAIN with an Event Hubs connection string from a file */
+    HV_KAFKA_AUTH_OAUTH,                /* OAUTHBEARER, token from token_provider */
+} hv_kafka_auth;
+
+/* Gives a bearer token; see common/token.h. Called from a thread of the driver, may block. */
+typedef struct hv_kafka_token {
+    char *token;                        /* malloc(); the driver frees it */
+    int64_t expires_ms;                 /* wall clock */
+} hv_kafka_token;
+
+typedef struct hv_kafka_config {
+    const char *bootstrap;              /* host:port[,host:port]; for a connection string NULL means its endpoint, port 9093 */
+    hv_kafka_auth auth;
+    bool tls;
+    const char *ca_file;                /* NULL: of the system */
+    const char *user, *password_file;   /* PLAIN */
+    const char *connection_string_file; /* read anew at each (re)connect of the handle; its EntityPath, if any, is the only hub */
+    hv_rc (*token)(void *arg, hv_kafka_token *ret, hv_err *err);
+    void *token_arg;
+    const char *const *include;         /* globs; count 0: "*" */
+    size_t include_count;
+    const char *const *exclude;
+    size_t exclude_count;
+    const char *const *hubs;            /* a static list: never asks for the metadata of all hubs (hub-level credentials) */
+    size_t hub_count;
+    const char *group;                  /* of courtesy commits; "hubvault" */
+    uint64_t queue_bytes;               /* memory that fetched events may take, all partitions together; see docs of the driver */
+    size_t expected_partitions;         /* to divide queue_bytes by; 0: 64 */
+    const char *const *extra;           /* further librdkafka properties, name and value alternating; for tests and experts */
+    size_t extra_count;
+} hv_kafka_config;
+
+hv_rc hv_source_kafka_open(const hv_kafka_config *config, hv_source **ret, hv_err *err) HV_MUST_USE;
+
+/*
+ * A hub in memory for tests: logs that a test fills, expires, compacts, truncates and re-creates, and errors on demand. All
+ * functions below may be called from any thread.
+ */
+hv_rc hv_source_scripted_open(hv_source **ret, hv_err *err) HV_MUST_USE;
+void hv_scripted_hub(hv_source *source, const char *hub, int32_t partitions, const char *identity);     /* create, grow, or re-create empty if identity differs */
+int64_t hv_scripted_append(hv_source *source, const char *hub, int32_t partition, const hv_event *event);       /* copies; the offset it got; event->offset is ignored */
+void hv_scripted_skip(hv_source *source, const char *hub, int32_t partition, int64_t offsets);          /* control records: offsets that hold nothing */
+void hv_scripted_expire(hv_source *source, const char *hub, int32_t partition, int64_t new_low);
+void hv_scripted_compact(hv_source *source, const char *hub, int32_t partition, int64_t offset);        /* this one event is gone */
+void hv_scripted_truncate(hv_source *source, const char *hub, int32_t partition, int64_t new_high);
+void hv_scripted_delete(hv_source *source, const char *hub);
+void hv_scripted_policy(hv_source *source, const char *hub, hv_source_hub_policy policy);
+void hv_scripted_trouble(hv_source *source, const char *hub, hv_source_kind kind);     /* one item of this kind, for partition 0 */
+int64_t hv_scripted_committed(hv_source *source, const char *hub, int32_t partition);   /* -1: nothing yet */
+
+#endif
