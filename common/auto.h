@@ -21,9 +21,9 @@
 
 #define HV_TAKE(x) \
     __extension__({ \
-        __typeof__(x) taken_from_##__LINE__ = (x); \
+        __typeof__(x) taken_ = (x); \
         (x) = NULL; \
-        taken_from_##__LINE__; \
+        taken_; \
     })
 
 #endif
