@@ -32,7 +32,8 @@ typedef struct hv_source_item {
     uint64_t generation;                /* as given to assign: tells an item of an earlier assignment of the same partition */
     int64_t offset;                     /* HV_SOURCE_END: next offset to be read */
     hv_event event;                     /* HV_SOURCE_EVENT: borrowed until the next call of poll */
-    hv_err err;                         /* from HV_SOURCE_OUT_OF_RANGE on */
+    hv_err err;                         /* from HV_SOURCE_OUT_OF_RANGE on; its code is, in the order above, HV_GAP, HV_NOT_FOUND,
+                                         * HV_AUTH, and for trouble whatever fits best */
 } hv_source_item;
 
 typedef struct hv_source_assignment {
@@ -76,6 +77,7 @@ typedef struct hv_source_ops {
     /* Deliver these partitions from these offsets on. One that is assigned already is moved; what was fetched for its earlier
      * assignment is not delivered any more, except with the old generation. */
     hv_rc (*assign)(hv_source *source, const hv_source_assignment *assignments, size_t count, hv_err *err);
+    /* Nothing happens to one that is not assigned. */
     hv_rc (*unassign)(hv_source *source, const char *hub, int32_t partition, hv_err *err);
 
     /* The next item, waiting up to timeout_ms. HV_OK with HV_SOURCE_NOTHING when the time is over. Other codes are final. */

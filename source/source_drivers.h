@@ -57,6 +57,8 @@ void hv_scripted_truncate(hv_source *source, const char *hub, int32_t partition,
 void hv_scripted_delete(hv_source *source, const char *hub);
 void hv_scripted_policy(hv_source *source, const char *hub, hv_source_hub_policy policy);
 void hv_scripted_trouble(hv_source *source, const char *hub, hv_source_kind kind);     /* one item of this kind, for partition 0 */
+void hv_scripted_questions_fail(hv_source *source, hv_rc rc);           /* hubs, watermarks and policy, until told HV_OK */
+void hv_scripted_break(hv_source *source, hv_rc rc);                    /* every poll from now on; final */
 int64_t hv_scripted_committed(hv_source *source, const char *hub, int32_t partition);   /* -1: nothing yet */
 
 #endif
