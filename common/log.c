@@ -1,0 +1,199 @@
+/*
+ * A line is put together on the stack of the caller's thread and handed to stdio in one fwrite(), which locks the stream: that keeps
+ * lines whole. Our own lock protects the counters of the limit and is never held while writing.
+ *
+ * The limit knows up to ID_ROOM ids, which are literals and few; one that finds no room is never held back.
+ */
+#include "common/log.h"
+
+#include <inttypes.h>
+#include <pthread.h>
+#include <stdlib.h>
+
+#include "common/clock.h"
+#include "common/json_out.h"
+#include "common/redact.h"
+#include "common/time_text.h"
+
+enum { ID_ROOM = 256, LINE_ROOM = 16 << 10 };
+
+typedef struct id_row {
+    char event[48];
+    int64_t interval_start_ms;          /* CLOCK_BOOTTIME: a clock set back must not silence anything */
+    unsigned written;
+    uint64_t held_back;                 /* since the last line that was written */
+} id_row;
+
+struct hv_log {
+    hv_log_config config;
+    pthread_mutex_t lock;
+    struct {                            /* touched only while holding `lock`, except in new and free */
+        id_row ids[ID_ROOM];
+        size_t count;
+    } locked;
+};
+
+static const char *const level_names[] = {
+#define LEVEL_NAME(name, text) text,
+    HV_LOG_LEVEL_LIST(LEVEL_NAME)
+#undef LEVEL_NAME
+};
+
+hv_rc
+hv_log_new(const hv_log_config *config, hv_log **ret, hv_err *err)
+{
+    hv_log *log = calloc(1, sizeof *log);
+
+    if (log == NULL)
+        return hv_err_set(err, HV_NOMEM, "no memory for the log");
+    log->config = *config;
+    if (log->config.wall_ms == NULL)
+        log->config.wall_ms = hv_clock_wall_ms;
+    if (pthread_mutex_init(&log->lock, NULL) != 0) {
+        free(log);
+        return hv_err_set(err, HV_NOMEM, "no memory for the lock of the log");
+    }
+    *ret = log;
+    return HV_OK;
+}
+
+bool
+hv_log_wants(const hv_log *log, hv_log_level level)
+{
+    return log != NULL && level <= log->config.level;
+}
+
+static id_row *
+find_id(hv_log *log, const char *event)
+{
+    size_t i = 0;
+
+    while (i < log->locked.count && strncmp(log->locked.ids[i].event, event, sizeof log->locked.ids[i].event - 1) != 0)
+        i++;
+    if (i < log->locked.count)
+        return &log->locked.ids[i];
+    if (i == ID_ROOM)
+        return NULL;
+    log->locked.count++;
+    (void)snprintf(log->locked.ids[i].event, sizeof log->locked.ids[i].event, "%s", event);
+    return &log->locked.ids[i];
+}
+
+/* Whether the line may be written; *held_back is then what was not since the last one. */
+static bool
+admit(hv_log *log, const char *event, uint64_t *held_back)
+{
+    int64_t now = hv_clock_boot_ms();
+    bool admitted = true;
+
+    *held_back = 0;
+    if (log->config.burst == 0)
+        return true;
+    (void)pthread_mutex_lock(&log->lock);
+    id_row *id = find_id(log, event);
+    if (id != NULL) {
+        if (id->written == 0 || now - id->interval_start_ms >= log->config.interval_ms) {
+            id->interval_start_ms = now;
+            id->written = 0;
+        }
+        admitted = id->written < log->config.burst;
+        if (admitted) {
+            id->written++;
+            *held_back = id->held_back;
+            id->held_back = 0;
+        } else {
+            id->held_back++;
+        }
+    }
+    (void)pthread_mutex_unlock(&log->lock);
+    return admitted;
+}
+
+/* Whether logfmt needs quotes around it. */
+static bool
+needs_quotes(const char *text)
+{
+    return *text == '\0' || strspn(text, "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789_.:/@+-") != strlen(text);
+}
+
+static void
+put_name(const hv_log *log, hv_buf *line, const char *name)
+{
+    if (log->config.json)
+        hv_buf_printf(line, "%s\"%s\":", line->len == 0 ? "{" : ",", name);
+    else
+        hv_buf_printf(line, "%s%s=", line->len == 0 ? "" : " ", name);
+}
+
+static void
+put_text(const hv_log *log, hv_buf *line, const char *name, const char *text)
+{
+    put_name(log, line, name);
+    if (log->config.json || needs_quotes(text))
+        hv_json_put_lossy(line, hv_slice_text(text));
+    else
+        hv_buf_put_text(line, text);
+}
+
+static void
+put_number(const hv_log *log, hv_buf *line, const char *name, int64_t number)
+{
+    put_name(log, line, name);
+    hv_buf_printf(line, "%" PRId64, number);
+}
+
+static void
+put_foreign_text(const hv_log *log, hv_buf *line, const char *name, const char *text)
+{
+    char copy[4096];
+
+    (void)snprintf(copy, sizeof copy, "%s", text != NULL ? text : "");
+    hv_redact(copy);
+    put_text(log, line, name, copy);
+}
+
+static void
+write_line(hv_log *log, hv_log_level level, const char *event, const char *msg, const hv_log_field *fields, size_t count,
+           uint64_t held_back)
+{
+    HV_AUTO(hv_buf_free) hv_buf line = HV_BUF_INIT(LINE_ROOM);
+
+    put_text(log, &line, "time", hv_time_format(log->config.wall_ms()).text);
+    put_text(log, &line, "level", level_names[level]);
+    put_text(log, &line, "event", event);
+    put_foreign_text(log, &line, "msg", msg);
+    for (const hv_log_field *field = fields; field < fields + count; field++) {
+        if (field->kind == HV_LOG_NUMBER)
+            put_number(log, &line, field->name, field->number);
+        else
+            put_foreign_text(log, &line, field->name, field->text);
+    }
+    if (held_back > 0)
+        put_number(log, &line, "suppressed", (int64_t)held_back);
+    hv_buf_put_text(&line, log->config.json ? "}\n" : "\n");
+    if (line.failed != HV_OK)
+        return;
+    (void)fwrite(line.data, 1, line.len, log->config.to);
+    (void)fflush(log->config.to);
+}
+
+void
+hv_log_write(hv_log *log, hv_log_level level, const char *event, const char *msg, const hv_log_field *fields, size_t count)
+{
+    uint64_t held_back;
+
+    if (hv_log_wants(log, level) && admit(log, event, &held_back))
+        write_line(log, level, event, msg, fields, count, held_back);
+}
+
+void
+hv_log_free(hv_log *log)
+{
+    if (log == NULL)
+        return;
+    for (const id_row *id = log->locked.ids; id < log->locked.ids + log->locked.count; id++)
+        if (id->held_back > 0)
+            write_line(log, HV_LOG_INFO, id->event, "more lines of this kind were held back", NULL, 0, id->held_back);
+    (void)pthread_mutex_destroy(&log->lock);
+    free(log);
+}
