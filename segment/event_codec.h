@@ -9,12 +9,13 @@
 enum {
     HV_EVENT_MAX_BYTES = 256 << 20,     /* longest key, value or header value that the reader accepts */
     HV_EVENT_MAX_HEADERS = 1 << 20,
+    HV_EVENT_MIN_ENCODED = 7,           /* one byte per field */
 };
 
 /* Upper bound of the encoded length of this event, for reserving. */
 size_t hv_event_encoded_max(const hv_event *event);
 
-/* Append the encoded event. A failure is kept in the buffer. */
+/* Append the encoded event. A failure is kept in the buffer; HV_LIMIT also for an event that the reader would not accept. */
 void hv_event_encode(const hv_event *event, hv_buf *to);
 
 /* Reads events one behind the other out of decompressed block bytes. Headers of the last event live in the reader. */
@@ -49,7 +50,8 @@ hv_event_reader_more(const hv_event_reader *reader)
 }
 
 /* *ret borrows from the bytes and from the reader, until the next call. HV_CORRUPT, with the reason, for anything that is not an
- * event; the reader then stands still. Survives any bytes: every length is checked against what is there. */
+ * event; HV_VERSION for a sealed one; HV_NOMEM. The reader then stands still. Survives any bytes: every length is checked against
+ * what is there. */
 hv_rc hv_event_reader_next(hv_event_reader *reader, hv_event *ret, hv_err *err) HV_MUST_USE;
 
 #endif

@@ -70,6 +70,9 @@ typedef struct hv_segment_header {
     size_t block_count;
 } hv_segment_header;
 
+/* Whether this is a UUID in lower case, of any version. */
+bool hv_vault_id_valid(const char *vault);
+
 /* Accepts NULL; frees header and everything it points to. */
 void hv_segment_header_free(hv_segment_header *header);
 HV_DEFINE_AUTO(hv_segment_header, hv_segment_header_free);
@@ -88,6 +91,10 @@ void hv_segment_header_write(const hv_segment_header *header, hv_buf *to);
 /* Parse and check. The JSON does not hold the codec; the caller passes what avro.codec said. HV_CORRUPT with the place and the wrong value;
  * HV_VERSION for a format that is newer than ours. Survives any bytes. */
 hv_rc hv_segment_header_parse(hv_slice json, hv_codec codec, hv_segment_header **ret, hv_err *err) HV_MUST_USE;
+
+/* Only whether this is the header of a format that we know: HV_VERSION if it is newer, HV_CORRUPT if it is not a header at all. Holds
+ * for every format: the text begins with {"format":<number> for ever. */
+hv_rc hv_segment_format_check(hv_slice json, hv_err *err) HV_MUST_USE;
 
 /* The offsets that this segment itself holds, as ranges; free() *ret. HV_NOMEM only. */
 hv_rc hv_segment_header_own(const hv_segment_header *header, hv_range **ret, size_t *count, hv_err *err) HV_MUST_USE;

@@ -1,0 +1,45 @@
+/*
+ * Avro int and long: zigzag, then seven bits per byte, low ones first (Avro specification, "Binary encoding").
+ */
+#ifndef HV_SEGMENT_VARINT_H
+#define HV_SEGMENT_VARINT_H
+
+#include <stdbool.h>
+#include <stdint.h>
+
+enum { HV_VARINT_MAX = 10 };            /* bytes of the longest one */
+
+/* Writes up to HV_VARINT_MAX bytes; returns the place behind them. */
+static inline unsigned char *
+hv_varint_put(unsigned char *at, int64_t value)
+{
+    uint64_t zigzag = ((uint64_t)value << 1) ^ (value < 0 ? UINT64_MAX : 0);
+
+    for (; zigzag >= 0x80; zigzag >>= 7)
+        *at++ = (unsigned char)(zigzag | 0x80);
+    *at++ = (unsigned char)zigzag;
+    return at;
+}
+
+/* False, with *at unchanged, if the bytes end inside or the number needs more than 64 bits. */
+static inline bool
+hv_varint_get(const unsigned char **at, const unsigned char *end, int64_t *ret)
+{
+    const unsigned char *from = *at;
+    uint64_t zigzag = 0;
+
+    for (unsigned shift = 0; shift < 64 && from < end; shift += 7) {
+        uint64_t byte = *from++;
+        if (shift == 63 && byte > 1)
+            return false;
+        zigzag |= (byte & 0x7f) << shift;
+        if (byte < 0x80) {
+            *ret = (int64_t)(zigzag >> 1) ^ -(int64_t)(zigzag & 1);
+            *at = from;
+            return true;
+        }
+    }
+    return false;
+}
+
+#endif
