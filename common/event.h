@@ -28,4 +28,7 @@ typedef struct hv_event {
     size_t header_count;
 } hv_event;
 
+/* Equal in everything that a hub keeps: offset, timestamp and its type, key, value, headers in their order. */
+bool hv_event_equal(const hv_event *a, const hv_event *b);
+
 #endif

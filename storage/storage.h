@@ -49,7 +49,7 @@ typedef struct hv_list_request {
     const char *prefix;                 /* "" for everything; need not end at a '/' */
     const char *from;                   /* NULL, or: only names >= from (> from if `after`) */
     bool after;
-    size_t max;                         /* 1 or more entries per page; a page may hold fewer, even none, and still say `more` */
+    size_t max;                         /* entries per page, 1 or more; only the last page holds fewer */
 } hv_list_request;
 
 typedef struct hv_storage_ops {

@@ -1,0 +1,107 @@
+/* Puts the shared engine and one capture per source together, and takes them apart in the order in which work flows. */
+#include "archiver/archiver.h"
+
+#include <stdlib.h>
+
+#include "archiver/capture.h"
+#include "archiver/engine.h"
+
+struct hv_archiver {
+    hv_engine *engine;
+    hv_capture **captures;
+    size_t capture_count;
+};
+
+/* Ends the captures that run, then the engine. The first failure. */
+static hv_rc
+end(hv_archiver *archiver, hv_err *err)
+{
+    hv_rc first = HV_OK;
+    hv_err one;
+
+    for (size_t c = 0; c < archiver->capture_count; c++) {
+        hv_rc rc = hv_capture_join(archiver->captures[c], &one);
+        if (first == HV_OK && rc != HV_OK) {
+            first = rc;
+            *err = one;
+        }
+    }
+    archiver->capture_count = 0;
+    return first;
+}
+
+static void
+archiver_free(hv_archiver *archiver)
+{
+    hv_err err;
+
+    if (archiver == NULL)
+        return;
+    for (size_t c = 0; c < archiver->capture_count; c++)
+        hv_capture_stop(archiver->captures[c]);
+    (void)!end(archiver, &err);
+    hv_engine_free(archiver->engine);
+    free(archiver->captures);
+    free(archiver);
+}
+HV_DEFINE_AUTO(hv_archiver, archiver_free);
+
+hv_rc
+hv_archiver_start(const hv_archiver_config *config, hv_archiver **ret, hv_err *err)
+{
+    HV_AUTO(archiver_free) hv_archiver *archiver = calloc(1, sizeof *archiver);
+
+    if (archiver == NULL)
+        return hv_err_set(err, HV_NOMEM, "no memory for an archiver");
+    archiver->captures = calloc(config->source_count + 1, sizeof(hv_capture *));
+    if (archiver->captures == NULL)
+        return hv_err_set(err, HV_NOMEM, "no memory for %zu captures", config->source_count);
+    hv_rc rc = hv_engine_new(config, &archiver->engine, err);
+    for (size_t s = 0; rc == HV_OK && s < config->source_count; s++) {
+        rc = hv_capture_start(archiver->engine, config->sources[s], &archiver->captures[s], err);
+        archiver->capture_count += rc == HV_OK;
+    }
+    if (rc == HV_OK)
+        *ret = HV_TAKE(archiver);
+    return rc;
+}
+
+void
+hv_archiver_stop(hv_archiver *archiver)
+{
+    for (size_t c = 0; c < archiver->capture_count; c++)
+        hv_capture_stop(archiver->captures[c]);
+}
+
+bool
+hv_archiver_ended(hv_archiver *archiver)
+{
+    for (size_t c = 0; c < archiver->capture_count; c++)
+        if (!hv_capture_ended(archiver->captures[c]))
+            return false;
+    return true;
+}
+
+void
+hv_archiver_totals_read(hv_archiver *archiver, hv_archiver_totals *ret)
+{
+    hv_engine_totals *totals = hv_engine_totals_of(archiver->engine);
+
+    *ret = (hv_archiver_totals){.events = totals->events, .cuts = totals->cuts, .segments = totals->segments,
+        .adopted = totals->adopted, .gap_offsets = totals->gap_offsets, .bytes_in = totals->bytes_in,
+        .bytes_stored = totals->bytes_stored, .hubs = totals->hubs, .partitions = totals->partitions, .stopped = totals->stopped,
+        .memory_bytes = hv_engine_budget(archiver->engine)->used};
+    for (size_t c = 0; c < archiver->capture_count; c++)
+        ret->behind += archiver->captures[c]->behind;
+}
+
+hv_rc
+hv_archiver_join(hv_archiver *archiver, hv_archiver_totals *ret, hv_err *err)
+{
+    hv_rc rc = end(archiver, err);
+
+    if (ret != NULL)
+        hv_archiver_totals_read(archiver, ret);
+    archiver_free(archiver);
+    return rc;
+}

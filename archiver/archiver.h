@@ -1,0 +1,90 @@
+/*
+ * Archiver: captures every hub of its sources into the vault, exactly as the capture protocol says.
+ *
+ * Threads: per source one that polls and owns the open cuts, and one that asks (discovery, start of a partition, watermarks); shared
+ * by all: block workers, uploaders, one index writer. They hand work over by queues. Nothing is ever dropped: when the store or the
+ * budget does not keep up, polling stops.
+ */
+#ifndef HV_ARCHIVER_ARCHIVER_H
+#define HV_ARCHIVER_ARCHIVER_H
+
+#include "common/event.h"
+#include "index/index.h"
+#include "segment/header.h"
+#include "source/source.h"
+#include "storage/storage.h"
+
+typedef struct hv_archiver hv_archiver;
+
+typedef enum hv_archiver_event {
+    HV_ARCHIVER_HUB,                    /* a hub, or more partitions of one, is captured from now on */
+    HV_ARCHIVER_SEALED,                 /* a cut is durable and indexed: range, count, bytes */
+    HV_ARCHIVER_ADOPTED,                /* a cut that somebody else, or an earlier life, put: range */
+    HV_ARCHIVER_GAP,                    /* offsets that hold no event, now sealed: range, cause */
+    HV_ARCHIVER_INCARNATION,            /* a hub was deleted and created again: cause in text */
+    HV_ARCHIVER_TROUBLE,                /* something failed and is tried again: err */
+    HV_ARCHIVER_STOPPED,                /* a partition is not captured any more until an operator acts: err */
+    HV_ARCHIVER_HEADROOM,               /* the source will expire what is not sealed in `headroom_ms` */
+} hv_archiver_event;
+
+typedef struct hv_archiver_report {
+    hv_archiver_event event;
+    const hv_partition *partition;      /* NULL: about no partition in particular */
+    hv_range range;
+    int64_t count;
+    uint64_t bytes;
+    hv_gap_cause cause;
+    int64_t headroom_ms;
+    const char *text;                   /* may be NULL */
+    const hv_err *err;                  /* may be NULL */
+} hv_archiver_report;
+
+typedef struct hv_archiver_config {
+    hv_source *const *sources;          /* borrowed */
+    size_t source_count;
+    hv_storage *storage;                /* borrowed */
+    hv_index *index;                    /* borrowed, for writing */
+    const char *vault;
+    hv_codec codec;
+    int level;
+    size_t block_bytes;                 /* raw */
+    uint64_t max_bytes;                 /* stored size at which a cut is closed */
+    int64_t max_age_ms;                 /* of the first event of a cut */
+    int64_t memory_bytes;               /* of all events held, open and being sealed */
+    unsigned workers, uploaders;        /* 0: as many as cores; 4 */
+    bool once;                          /* up to the high watermarks at the start, seal, end */
+    int64_t discovery_ms;               /* how often to look for new hubs and partitions */
+    int64_t headroom_warning_ms;        /* report when less is left */
+    bool commit;                        /* courtesy commits */
+    int64_t foreign_wait_ms;            /* how long an incomplete cut found in the store is left to its maker */
+    int64_t give_up_ms;                 /* once: how long a source may be unreachable before the run fails */
+    /* The class of an event; NULL: all are HV_CLASS_DEFAULT. The text lives as long as the archiver. Called by polling threads. */
+    const char *(*classify)(void *arg, const hv_partition *partition, const hv_event *event);
+    void *classify_arg;
+    /* From any thread of the archiver, one call at a time; must not block. NULL: silence. */
+    void (*report)(void *arg, const hv_archiver_report *report);
+    void *report_arg;
+} hv_archiver_config;
+
+hv_rc hv_archiver_start(const hv_archiver_config *config, hv_archiver **ret, hv_err *err) HV_MUST_USE;
+
+/* Ask for the end: no more polling, seal what is open, wait for the index. Any thread, not a signal handler. */
+void hv_archiver_stop(hv_archiver *archiver);
+
+/* Whether it has ended by itself (once, or a failure that concerns everything). */
+bool hv_archiver_ended(hv_archiver *archiver);
+
+typedef struct hv_archiver_totals {
+    int64_t events, cuts, segments, adopted, gap_offsets;
+    uint64_t bytes_in, bytes_stored;    /* keys and values; segments */
+    int64_t hubs, partitions, stopped;
+    int64_t behind;                     /* events between what is sealed and the last known high watermarks */
+    int64_t memory_bytes;               /* now */
+} hv_archiver_totals;
+
+void hv_archiver_totals_read(hv_archiver *archiver, hv_archiver_totals *ret);
+
+/* Wait for the end, free everything. HV_OK if all was sealed and no partition stopped; else the first failure. ret may be NULL. */
+hv_rc hv_archiver_join(hv_archiver *archiver, hv_archiver_totals *ret, hv_err *err) HV_MUST_USE;
+
+#endif

@@ -1,0 +1,544 @@
+/*
+ * The loop of the capture thread: answers first, then one item of the source, and a few times a second a look at ages, memory and
+ * the end. While the budget is used up it does not poll; that is the only back-pressure there is, and it reaches the broker.
+ */
+#include "archiver/capture.h"
+
+#include <assert.h>
+#include <stdlib.h>
+#include <time.h>
+
+#include "archiver/scout.h"
+#include "common/array.h"
+#include "common/clock.h"
+
+enum { CHECK_MS = 100, ITEMS_PER_TURN = 256, IDLE_POLL_MS = 100, BUSY_POLL_MS = 5, HEADROOM_AGAIN_MS = 5 * 60 * 1000 };
+
+void
+hv_tell_free(hv_tell *tell)
+{
+    if (tell == NULL)
+        return;
+    for (size_t p = 0; p < tell->partition_count; p++)
+        hv_chain_cut_clear(&tell->partitions[p].incomplete);
+    free(tell->partitions);
+    hv_seal_job_free(tell->job);
+    free(tell);
+}
+
+void
+hv_capture_tell(hv_capture *capture, hv_tell *tell)
+{
+    tell->next = NULL;
+    pthread_mutex_lock(&capture->lock);
+    *capture->locked.last = tell;
+    capture->locked.last = &tell->next;
+    atomic_store(&capture->told, true);
+    pthread_cond_signal(&capture->changed);
+    pthread_mutex_unlock(&capture->lock);
+}
+
+static hv_tell *
+take_all(hv_capture *capture)
+{
+    pthread_mutex_lock(&capture->lock);
+    hv_tell *first = capture->locked.first;
+    capture->locked.first = NULL;
+    capture->locked.last = &capture->locked.first;
+    atomic_store(&capture->told, false);
+    pthread_mutex_unlock(&capture->lock);
+    return first;
+}
+
+/* Until somebody tells something, or the time is over. */
+static void
+wait_told(hv_capture *capture, int ms)
+{
+    struct timespec until;
+
+    (void)clock_gettime(CLOCK_MONOTONIC, &until);
+    until.tv_nsec += ms * 1000000L;
+    until.tv_sec += until.tv_nsec / 1000000000L;
+    until.tv_nsec %= 1000000000L;
+    pthread_mutex_lock(&capture->lock);
+    if (capture->locked.first == NULL)
+        (void)pthread_cond_timedwait(&capture->changed, &capture->lock, &until);
+    pthread_mutex_unlock(&capture->lock);
+}
+
+hv_captured_hub *
+hv_capture_find_hub(hv_capture *capture, const char *name)
+{
+    for (size_t h = 0; h < capture->hub_count; h++)
+        if (strcmp(capture->hubs[h]->name, name) == 0)
+            return capture->hubs[h];
+    return NULL;
+}
+
+void
+hv_captured_report(hv_captured *captured, hv_archiver_event event, const hv_archiver_report *more)
+{
+    hv_archiver_report report = *more;
+
+    report.event = event;
+    report.partition = &captured->id;
+    hv_engine_report(captured->capture->engine, &report);
+}
+
+void
+hv_capture_trouble(hv_capture *capture, const hv_captured *captured, const hv_err *err)
+{
+    hv_archiver_report report = {.event = HV_ARCHIVER_TROUBLE, .partition = captured == NULL ? NULL : &captured->id, .err = err};
+
+    hv_engine_report(capture->engine, &report);
+}
+
+static void
+keep_first_failure(hv_capture *capture, hv_rc rc, const hv_err *err)
+{
+    if (capture->rc != HV_OK)
+        return;
+    capture->rc = rc;
+    capture->err = *err;
+}
+
+void
+hv_captured_fail(hv_captured *captured, hv_rc rc, const hv_err *err)
+{
+    if (captured->state == HV_CAPTURED_STOPPED)
+        return;
+    hv_captured_unassign(captured);
+    captured->state = HV_CAPTURED_STOPPED;
+    captured->once_done = true;
+    hv_engine_totals_of(captured->capture->engine)->stopped++;
+    keep_first_failure(captured->capture, rc, err);
+    hv_captured_report(captured, HV_ARCHIVER_STOPPED, &(hv_archiver_report){.err = err});
+}
+
+hv_rc
+hv_captured_assign(hv_captured *captured, int64_t offset, hv_err *err)
+{
+    hv_source *source = captured->capture->source;
+
+    captured->generation = ++captured->capture->next_generation;
+    hv_source_assignment assignment = {.hub = captured->id.hub, .partition = captured->id.number, .offset = offset, .tag = captured,
+        .generation = captured->generation};
+    hv_rc rc = source->ops->assign(source, &assignment, 1, err);
+    captured->assigned = rc == HV_OK;
+    return rc;
+}
+
+void
+hv_captured_unassign(hv_captured *captured)
+{
+    hv_source *source = captured->capture->source;
+    hv_err err;
+
+    captured->generation = ++captured->capture->next_generation;        /* whatever is still under way is stale */
+    if (captured->assigned && source->ops->unassign(source, captured->id.hub, captured->id.number, &err) != HV_OK)
+        hv_capture_trouble(captured->capture, captured, &err);
+    captured->assigned = false;
+}
+
+static void
+handle_sealed(hv_capture *capture, hv_tell *tell)
+{
+    hv_seal_job *job = HV_TAKE(tell->job);
+
+    capture->sealing_count--;
+    hv_captured_sealed(job->owner, job, tell->rc, &tell->err);
+}
+
+static void
+handle_watermarks(hv_capture *capture, const hv_tell *tell)
+{
+    hv_captured_hub *hub = hv_capture_find_hub(capture, tell->hub);
+    int32_t number = tell->partitions[0].number;
+
+    if (hub != NULL && number < hub->partition_count && hub->partitions[number]->state != HV_CAPTURED_STOPPED)
+        hv_captured_watermarks(hub->partitions[number], &tell->partitions[0]);
+}
+
+static void
+handle_discovered(hv_capture *capture, const hv_tell *tell)
+{
+    const hv_archiver_config *config = hv_engine_config(capture->engine);
+
+    if (tell->rc == HV_OK) {
+        capture->discovered = true;
+        return;
+    }
+    hv_capture_trouble(capture, NULL, &tell->err);
+    bool too_long = hv_clock_boot_ms() - capture->started_boot_ms > config->give_up_ms;
+    if (config->once && !capture->discovered && (too_long || !hv_rc_retriable(tell->rc))) {
+        keep_first_failure(capture, tell->rc, &tell->err);
+        capture->stopping = true;
+    }
+}
+
+static void
+handle(hv_capture *capture, hv_tell *tell)
+{
+    switch (tell->kind) {
+    case HV_TELL_SEALED:
+        handle_sealed(capture, tell);
+        break;
+    case HV_TELL_ADMITTED:
+        hv_capture_admitted(capture, tell);
+        break;
+    case HV_TELL_RETURNED:
+        hv_capture_returned(capture, tell);
+        break;
+    case HV_TELL_WATERMARKS:
+        handle_watermarks(capture, tell);
+        break;
+    case HV_TELL_DISCOVERED:
+        handle_discovered(capture, tell);
+        break;
+    case HV_TELL_STOP:
+        capture->stopping = true;
+        break;
+    }
+    hv_tell_free(tell);
+}
+
+static void
+handle_told(hv_capture *capture)
+{
+    if (!atomic_load(&capture->told))
+        return;
+    for (hv_tell *tell = take_all(capture), *next; tell != NULL; tell = next) {
+        next = tell->next;
+        handle(capture, tell);
+    }
+}
+
+typedef void for_each_fn(hv_captured *captured, void *arg);
+
+static void
+for_each(hv_capture *capture, for_each_fn *fn, void *arg)
+{
+    for (size_t h = 0; h < capture->hub_count; h++)
+        for (int32_t p = 0; p < capture->hubs[h]->partition_count; p++)
+            fn(capture->hubs[h]->partitions[p], arg);
+}
+
+/* Warn before the hub expires what is not sealed. Time based retention only: what a size limit will take next nobody can tell. */
+static void
+check_headroom(hv_captured *captured, int64_t now)
+{
+    const hv_archiver_config *config = hv_engine_config(captured->capture->engine);
+    int64_t retention_ms = captured->hub->policy.retention_ms;
+
+    if (retention_ms <= 0 || captured->oldest_unsealed_ms < 0 || config->headroom_warning_ms <= 0)
+        return;
+    int64_t headroom_ms = retention_ms - (hv_clock_wall_ms() - captured->oldest_unsealed_ms);
+    bool said = captured->headroom_said_boot_ms != 0 && now - captured->headroom_said_boot_ms < HEADROOM_AGAIN_MS;
+    /* A hub whose whole retention is shorter than the warning would warn for ever: there half of the retention counts. */
+    int64_t warn_below = config->headroom_warning_ms < retention_ms / 2 ? config->headroom_warning_ms : retention_ms / 2;
+    if (headroom_ms >= warn_below || said)
+        return;
+    captured->headroom_said_boot_ms = now;
+    hv_captured_report(captured, HV_ARCHIVER_HEADROOM, &(hv_archiver_report){.headroom_ms = headroom_ms});
+}
+
+static void
+check_one(hv_captured *captured, void *arg)
+{
+    const hv_archiver_config *config = hv_engine_config(captured->capture->engine);
+    int64_t now = *(int64_t *)arg;
+
+    if (captured->sealing != NULL && !captured->sealing_in_engine && now >= captured->retry_at_boot_ms)
+        hv_captured_retry_seal(captured);
+    if (captured->ask_at_boot_ms != 0 && now >= captured->ask_at_boot_ms)
+        hv_captured_ask(captured);
+    if (captured->state == HV_CAPTURED_FILL_WAIT && now >= captured->wait_until_boot_ms)
+        hv_captured_fill_read(captured);
+    if (captured->open != NULL && hv_captured_may_close(captured) &&
+        (now - captured->open->opened_boot_ms >= config->max_age_ms ||
+         atomic_load(&captured->open->stored_bytes) >= config->max_bytes))
+        hv_captured_close_cut(captured);
+    if (captured->open == NULL && captured->sealing == NULL && hv_captured_has_lost_pending(captured) &&
+        now - captured->pending_since_boot_ms >= config->max_age_ms)
+        hv_captured_gap_lead(captured);
+    check_headroom(captured, now);
+}
+
+static void
+find_largest(hv_captured *captured, void *arg)
+{
+    hv_captured **largest = arg;
+
+    if (captured->open == NULL || captured->open->count == 0 || !hv_captured_may_close(captured))
+        return;
+    if (*largest == NULL || atomic_load(&captured->open->memory) > atomic_load(&(*largest)->open->memory))
+        *largest = captured;
+}
+
+static void
+add_open_memory(hv_captured *captured, void *arg)
+{
+    if (captured->open != NULL)
+        *(int64_t *)arg += atomic_load(&captured->open->memory);
+}
+
+/* Above half of the budget in open cuts, the largest is closed: what is being sealed needs the other half. */
+static void
+relieve_memory(hv_capture *capture)
+{
+    hv_budget *budget = hv_engine_budget(capture->engine);
+    int64_t open = 0;
+
+    if (atomic_load(&budget->used) < budget->limit / 2)
+        return;
+    for_each(capture, add_open_memory, &open);
+    while (open >= budget->limit / 2) {
+        hv_captured *largest = NULL;
+        for_each(capture, find_largest, &largest);
+        if (largest == NULL)
+            return;
+        open -= atomic_load(&largest->open->memory);
+        hv_captured_close_cut(largest);
+    }
+}
+
+static void
+close_all(hv_captured *captured, void *arg)
+{
+    (void)arg;
+    if (captured->open != NULL && captured->open->count > 0 && hv_captured_may_close(captured))
+        hv_captured_close_cut(captured);
+}
+
+static void
+close_at_end(hv_captured *captured, void *arg)
+{
+    bool clean_end = *(bool *)arg;
+
+    close_all(captured, NULL);
+    if (clean_end && captured->open == NULL && captured->sealing == NULL && captured->state == HV_CAPTURED_READING &&
+        hv_captured_has_lost_pending(captured))
+        hv_captured_gap_lead(captured);
+}
+
+static void
+count_unfinished(hv_captured *captured, void *arg)
+{
+    bool filling = captured->state == HV_CAPTURED_FILL_WAIT || captured->state == HV_CAPTURED_FILLING;
+
+    if (captured->state != HV_CAPTURED_STOPPED && captured->state != HV_CAPTURED_GONE && (!captured->once_done || filling))
+        ++*(size_t *)arg;
+}
+
+static bool
+once_is_done(hv_capture *capture)
+{
+    size_t unfinished = 0;
+
+    if (!hv_engine_config(capture->engine)->once || !capture->discovered)
+        return false;
+    for_each(capture, count_unfinished, &unfinished);
+    return unfinished == 0;
+}
+
+static void
+add_behind(hv_captured *captured, void *arg)
+{
+    if (captured->high > captured->position)
+        *(int64_t *)arg += captured->high - captured->position;
+}
+
+static void
+check_all(hv_capture *capture)
+{
+    int64_t now = hv_clock_boot_ms(), behind = 0;
+
+    if (now - capture->checked_boot_ms < CHECK_MS)
+        return;
+    capture->checked_boot_ms = now;
+    for_each(capture, check_one, &now);
+    for_each(capture, add_behind, &behind);
+    atomic_store(&capture->behind, behind);
+    for (size_t h = 0; h < capture->hub_count; h++)
+        hv_capture_claim_if_clean(capture->hubs[h]);
+}
+
+/* One item of the source. False when there was none. */
+static bool
+poll_once(hv_capture *capture, int timeout_ms)
+{
+    hv_source_item item;
+    hv_err err;
+
+    hv_rc rc = capture->source->ops->poll(capture->source, timeout_ms, &item, &err);
+    if (rc != HV_OK) {
+        keep_first_failure(capture, rc, &err);
+        hv_capture_trouble(capture, NULL, &err);
+        capture->stopping = true;
+        return false;
+    }
+    if (item.kind == HV_SOURCE_NOTHING)
+        return false;
+    hv_captured *captured = item.tag;
+    if (captured == NULL)
+        hv_capture_trouble(capture, NULL, &item.err);
+    else if (item.generation == captured->generation)
+        hv_captured_item(captured, &item);
+    return true;
+}
+
+static void
+poll_some(hv_capture *capture)
+{
+    const hv_budget *budget = hv_engine_budget(capture->engine);
+    bool waiting = capture->sealing_count > 0 || hv_engine_config(capture->engine)->once || !capture->discovered;
+    int timeout_ms = waiting ? BUSY_POLL_MS : IDLE_POLL_MS;
+
+    for (int i = 0; i < ITEMS_PER_TURN && !capture->stopping; i++) {
+        if (atomic_load_explicit(&budget->used, memory_order_relaxed) >= budget->limit) {
+            if (i == 0)
+                wait_told(capture, BUSY_POLL_MS);
+            return;
+        }
+        if (!poll_once(capture, timeout_ms))
+            return;
+        timeout_ms = 0;
+    }
+}
+
+static void
+unassign_one(hv_captured *captured, void *arg)
+{
+    (void)arg;
+    hv_captured_unassign(captured);
+}
+
+/* Seal what is open and wait for everything that is under way. A store that does not answer is not waited for: what is unsealed is in the hub. */
+static void
+finish(hv_capture *capture, bool clean_end)
+{
+    enum { PATIENCE_MS = 20000 };
+    int64_t give_up = hv_clock_boot_ms() + PATIENCE_MS;
+
+    for_each(capture, unassign_one, NULL);
+    for (;;) {
+        for_each(capture, close_at_end, &clean_end);
+        size_t waiting = 0;
+        int64_t now = hv_clock_boot_ms();
+        for (size_t h = 0; h < capture->hub_count; h++)
+            for (int32_t p = 0; p < capture->hubs[h]->partition_count; p++) {
+                hv_captured *captured = capture->hubs[h]->partitions[p];
+                waiting += captured->sealing != NULL;
+                if (captured->sealing != NULL && !captured->sealing_in_engine && now < give_up && now >= captured->retry_at_boot_ms)
+                    hv_captured_retry_seal(captured);
+            }
+        if (capture->sealing_count == 0 && (waiting == 0 || now >= give_up))
+            break;
+        wait_told(capture, BUSY_POLL_MS);
+        handle_told(capture);
+    }
+    for (size_t h = 0; capture->rc == HV_OK && h < capture->hub_count; h++)
+        for (int32_t p = 0; p < capture->hubs[h]->partition_count; p++)
+            if (capture->hubs[h]->partitions[p]->sealing != NULL)
+                keep_first_failure(capture, HV_UNAVAILABLE, &(hv_err){.rc = HV_UNAVAILABLE,
+                    .msg = "the store did not take the last cuts; they will be read from the hub again"});
+}
+
+static void *
+run(void *arg)
+{
+    hv_capture *capture = arg;
+    bool clean_end = false;
+
+    while (!capture->stopping && !clean_end) {
+        handle_told(capture);
+        check_all(capture);
+        relieve_memory(capture);
+        clean_end = once_is_done(capture);
+        if (!clean_end)
+            poll_some(capture);
+    }
+    finish(capture, clean_end);
+    atomic_store(&capture->ended, true);
+    return NULL;
+}
+
+static void
+capture_free(hv_capture *capture)
+{
+    if (capture == NULL)
+        return;
+    for (hv_tell *tell = take_all(capture), *next; tell != NULL; tell = next) {
+        next = tell->next;
+        hv_tell_free(tell);
+    }
+    for (size_t h = 0; h < capture->hub_count; h++)
+        hv_capture_hub_free(capture->hubs[h]);
+    free(capture->hubs);
+    hv_block_coder_free(capture->coder);
+    pthread_cond_destroy(&capture->changed);
+    pthread_mutex_destroy(&capture->lock);
+    free(capture);
+}
+HV_DEFINE_AUTO(hv_capture, capture_free);
+
+hv_rc
+hv_capture_start(hv_engine *engine, hv_source *source, hv_capture **ret, hv_err *err)
+{
+    HV_AUTO(capture_free) hv_capture *capture = calloc(1, sizeof *capture);
+    pthread_condattr_t monotonic;
+
+    if (capture == NULL)
+        return hv_err_set(err, HV_NOMEM, "no memory for a capture");
+    capture->engine = engine;
+    capture->source = source;
+    capture->started_boot_ms = hv_clock_boot_ms();
+    capture->locked.last = &capture->locked.first;
+    pthread_mutex_init(&capture->lock, NULL);
+    pthread_condattr_init(&monotonic);
+    pthread_condattr_setclock(&monotonic, CLOCK_MONOTONIC);
+    pthread_cond_init(&capture->changed, &monotonic);
+    pthread_condattr_destroy(&monotonic);
+    hv_rc rc = hv_block_coder_new(&capture->coder, err);
+    if (rc == HV_OK)
+        rc = hv_scout_start(capture, &capture->scout, err);
+    if (rc != HV_OK)
+        return rc;
+    if (pthread_create(&capture->thread, NULL, run, capture) != 0) {
+        hv_scout_stop(capture->scout);
+        return hv_err_set(err, HV_IO, "cannot start the capture thread");
+    }
+    *ret = HV_TAKE(capture);
+    return HV_OK;
+}
+
+void
+hv_capture_stop(hv_capture *capture)
+{
+    hv_tell *tell = calloc(1, sizeof *tell);
+
+    while (tell == NULL)                /* a stop must arrive */
+        tell = calloc(1, sizeof *tell);
+    tell->kind = HV_TELL_STOP;
+    hv_capture_tell(capture, tell);
+}
+
+bool
+hv_capture_ended(hv_capture *capture)
+{
+    return atomic_load(&capture->ended);
+}
+
+hv_rc
+hv_capture_join(hv_capture *capture, hv_err *err)
+{
+    int joined = pthread_join(capture->thread, NULL);
+    assert(joined == 0);
+    (void)joined;
+    hv_scout_stop(capture->scout);
+    hv_rc rc = capture->rc;
+    if (rc != HV_OK)
+        *err = capture->err;
+    capture_free(capture);
+    return rc;
+}

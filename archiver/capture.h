@@ -1,0 +1,199 @@
+/*
+ * Capture of one source: the thread that polls it, and the state of every partition it captures (inside the archiver folder).
+ *
+ * All of hv_capture and hv_captured is owned by the capture thread, except what stands under `locked` and the atomics. Other threads (scout, uploaders,
+ * index writer) speak to it through hv_capture_tell().
+ */
+#ifndef HV_ARCHIVER_CAPTURE_H
+#define HV_ARCHIVER_CAPTURE_H
+
+#include <pthread.h>
+
+#include "archiver/engine.h"
+
+typedef struct hv_capture hv_capture;
+typedef struct hv_captured hv_captured;
+typedef struct hv_captured_hub hv_captured_hub;
+typedef struct hv_scout hv_scout;
+
+typedef enum hv_captured_state {
+    HV_CAPTURED_WAITING,                /* an answer of the scout is under way */
+    HV_CAPTURED_PROBING,                /* reading the last event that we hold again: is it still the same hub? */
+    HV_CAPTURED_READING,
+    HV_CAPTURED_FILL_WAIT,              /* an incomplete cut of somebody else: left alone until wait_until */
+    HV_CAPTURED_FILLING,                /* reading what its siblings were promised */
+    HV_CAPTURED_FILL_SEALING,
+    HV_CAPTURED_GONE,                   /* the hub does not exist now */
+    HV_CAPTURED_STOPPED,                /* until an operator acts */
+} hv_captured_state;
+
+/* A cut that lacks siblings, and what has been found of the promised events. */
+typedef struct hv_capture_fill {
+    hv_chain_cut cut;
+    hv_cut *found;                      /* by class; becomes the job */
+    hv_cut *memory;                     /* events that we had read before the cut was adopted; NULL: none */
+    hv_cut_reader *memory_reader;
+    hv_event memory_event;              /* next of memory, if has_memory_event */
+    bool has_memory_event;
+    int64_t need, end;                  /* next offset to ask for; behind the last promised one */
+    hv_gap_cause missing_cause;
+} hv_capture_fill;
+
+/* One partition. */
+struct hv_captured {
+    hv_capture *capture;
+    hv_captured_hub *hub;
+    hv_partition id;
+    hv_captured_state state;
+    uint64_t generation;                /* of the assignment at the source; older items are stale */
+    bool assigned;
+    int64_t position;                   /* end of the chain as indexed */
+    int64_t next;                       /* everything below has been delivered, or is proven absent */
+    int64_t low, high;                  /* watermarks as last heard; -1: never */
+    hv_cut *open;                       /* NULL: nothing since the last cut */
+    hv_seal_job *sealing;               /* NULL: none under way */
+    bool sealing_in_engine;             /* false while it waits for retry_at */
+    hv_gap *pending;                    /* absent offsets behind the last event */
+    size_t pending_count, pending_room;
+    int64_t pending_since_boot_ms;
+    int64_t last_look_boot_ms;
+    int64_t retry_at_boot_ms, wait_until_boot_ms;
+    int64_t ask_at_boot_ms;             /* when to ask for the watermarks again; 0: no need */
+    int64_t oldest_unsealed_ms;         /* time stamp of the first event behind position; -1: none read */
+    int64_t headroom_said_boot_ms;
+    int64_t once_target;                /* once: the high watermark to reach */
+    bool once_done;                     /* once: reached, or nothing more can be read */
+    int64_t probe_offset;
+    hv_capture_fill *fill;
+};
+
+struct hv_captured_hub {
+    char name[HV_HUB_SIZE];
+    char identity[128];
+    uint32_t incarnation;
+    hv_source_hub_policy policy;
+    hv_captured **partitions;           /* by number; owned */
+    int32_t partition_count;
+    bool gone;                          /* told GONE, not yet seen again */
+    bool leaving;                       /* a new incarnation is due as soon as everything read is sealed */
+    bool claim_asked;
+    int leaving_cause;                  /* hv_incarnation_cause */
+};
+
+/* What the scout found out about one partition that it was asked to admit. */
+typedef struct hv_admitted {
+    int32_t number;
+    int64_t position;
+    bool has_incomplete;
+    hv_chain_cut incomplete;
+    int64_t low, high;                  /* -1: the source did not say */
+    hv_rc rc;                           /* not HV_OK: the partition cannot be captured, err says why */
+    hv_err err;
+} hv_admitted;
+
+typedef enum hv_tell_kind {
+    HV_TELL_SEALED,                     /* job, rc, err */
+    HV_TELL_ADMITTED,                   /* hub, identity, incarnation, policy, partitions */
+    HV_TELL_RETURNED,                   /* hub, partitions with low and high only: a hub that was gone is there again */
+    HV_TELL_WATERMARKS,                 /* hub, one partition with low, high, rc */
+    HV_TELL_DISCOVERED,                 /* a look at the hubs is over; first_done */
+    HV_TELL_STOP,
+} hv_tell_kind;
+
+typedef struct hv_tell {
+    struct hv_tell *next;
+    hv_tell_kind kind;
+    hv_seal_job *job;
+    hv_rc rc;
+    hv_err err;
+    char hub[HV_HUB_SIZE];
+    char identity[128];
+    uint32_t incarnation;
+    hv_source_hub_policy policy;
+    hv_admitted *partitions;
+    size_t partition_count;
+} hv_tell;
+
+void hv_tell_free(hv_tell *tell);
+
+struct hv_capture {
+    hv_engine *engine;
+    hv_source *source;
+    hv_scout *scout;
+    hv_block_coder *coder;
+    pthread_t thread;
+
+    hv_captured_hub **hubs;
+    size_t hub_count, hub_room;
+    size_t sealing_count;               /* jobs out of our hands */
+    bool stopping;                      /* no more polling; seal what is open */
+    bool discovered;                    /* the first look at the hubs is over */
+    int64_t started_boot_ms, checked_boot_ms;
+    uint64_t next_generation;
+    hv_rc rc;                           /* first failure; read after the thread was joined */
+    hv_err err;
+
+    pthread_mutex_t lock;
+    pthread_cond_t changed;
+    struct {                            /* touched only while holding `lock` */
+        hv_tell *first, **last;
+    } locked;
+    _Atomic bool told;                  /* something is in locked.first */
+    _Atomic bool ended;
+    _Atomic int64_t behind;
+};
+
+hv_rc hv_capture_start(hv_engine *engine, hv_source *source, hv_capture **ret, hv_err *err) HV_MUST_USE;
+void hv_capture_stop(hv_capture *capture);
+bool hv_capture_ended(hv_capture *capture);
+/* Waits for the thread and frees everything. */
+hv_rc hv_capture_join(hv_capture *capture, hv_err *err) HV_MUST_USE;
+
+/* Any thread. Takes ownership of tell (made by malloc). Never blocks. */
+void hv_capture_tell(hv_capture *capture, hv_tell *tell);
+
+/* ---- between the files of the capture ---- */
+
+void hv_captured_fail(hv_captured *captured, hv_rc rc, const hv_err *err);     /* stop this partition, loudly */
+void hv_captured_report(hv_captured *captured, hv_archiver_event event, const hv_archiver_report *more);
+void hv_capture_trouble(hv_capture *capture, const hv_captured *captured, const hv_err *err);
+hv_rc hv_captured_assign(hv_captured *captured, int64_t offset, hv_err *err) HV_MUST_USE;
+void hv_captured_unassign(hv_captured *captured);
+hv_captured_hub *hv_capture_find_hub(hv_capture *capture, const char *name);
+
+/* capture_read.c: what the source delivers. */
+void hv_captured_item(hv_captured *captured, const hv_source_item *item);
+void hv_captured_start_reading(hv_captured *captured, int64_t offset);
+void hv_captured_ask(hv_captured *captured);
+void hv_captured_watermarks(hv_captured *captured, const hv_admitted *answer);
+
+/* capture_seal.c: closing cuts, and what comes of it. */
+void hv_captured_close_cut(hv_captured *captured);
+bool hv_captured_may_close(const hv_captured *captured);
+void hv_captured_sealed(hv_captured *captured, hv_seal_job *job, hv_rc rc, const hv_err *err);
+void hv_captured_retry_seal(hv_captured *captured);
+void hv_captured_gap_lead(hv_captured *captured);
+bool hv_captured_has_lost_pending(const hv_captured *captured);
+
+hv_rc hv_captured_rebuild(hv_captured *captured, int64_t first, hv_cut *older, hv_cut *newer, hv_cut **ret, hv_err *err) HV_MUST_USE;
+/* Takes ownership of found and of what cut points to. */
+void hv_captured_send_fill(hv_captured *captured, hv_cut *found, hv_chain_cut *cut, hv_gap_cause missing_cause);
+
+/* capture_fill.c: completing a cut that lacks siblings. */
+void hv_captured_fill_begin(hv_captured *captured, hv_chain_cut *incomplete, hv_cut *memory);
+void hv_captured_fill_read(hv_captured *captured);
+void hv_captured_fill_item(hv_captured *captured, const hv_source_item *item);
+void hv_captured_fill_watermarks(hv_captured *captured, const hv_admitted *answer);
+void hv_captured_fill_abandon(hv_captured *captured);
+void hv_captured_filled(hv_captured *captured, hv_seal_job *job);
+void hv_capture_fill_free(hv_capture_fill *fill);
+
+/* capture_hub.c: hubs that appear, grow, vanish and come back as others. */
+void hv_capture_admitted(hv_capture *capture, hv_tell *tell);
+void hv_capture_returned(hv_capture *capture, hv_tell *tell);
+void hv_captured_gone(hv_captured *captured);
+void hv_captured_other_hub(hv_captured *captured, int cause);
+void hv_capture_claim_if_clean(hv_captured_hub *hub);
+void hv_capture_hub_free(hv_captured_hub *hub);
+
+#endif
