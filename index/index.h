@@ -6,8 +6,8 @@
  * store. The position of a partition is the end of its last cut: a consequence of what is stored, not a number of its own.
  *
  * One hv_index per folder and process, opened after the last fork (rules of LMDB). Reading functions may be called from any thread
- * and never wait for a writer; writing functions from one thread at a time. Another process may read while one writes. Nothing
- * returned points into LMDB.
+ * and never wait for a writer, but for the moment in which the map is enlarged; writing functions from one thread at a time. Another
+ * process may read while one writes. Nothing returned points into LMDB. On a network file system it does not work.
  */
 #ifndef HV_INDEX_INDEX_H
 #define HV_INDEX_INDEX_H
@@ -26,7 +26,8 @@ typedef struct hv_index_config {
                                            read_only: not checked */
 } hv_index_config;
 
-/* HV_VERSION for an index of another layout: the message says to rebuild it. Clears stale readers. */
+/* HV_VERSION for an index of another layout, HV_CORRUPT for a damaged one: the message says to rebuild it. HV_NOT_FOUND as above.
+ * Clears stale readers. */
 hv_rc hv_index_open(const hv_index_config *config, hv_index **ret, hv_err *err) HV_MUST_USE;
 void hv_index_close(hv_index *index);
 HV_DEFINE_AUTO(hv_index, hv_index_close);
@@ -93,8 +94,11 @@ typedef struct hv_index_addition {
 /*
  * Record cuts that are complete and durable, all in one durable transaction. Each cut must begin at the position of its partition
  * (0 for a partition never seen). A cut that lies wholly below the position and equals what is recorded changes nothing.
- * HV_CORRUPT for one that overlaps, leaves a hole or differs, naming both: nothing of the call is recorded then.
+ * HV_CORRUPT for one that overlaps, leaves a hole or differs, naming both: nothing of the call is recorded then. The same for a cut
+ * that is not complete in itself: events of all segments, gaps and missing together must be as many as its range is long.
  * HV_LIMIT: the disk or the address space is full; nothing is recorded, and the same call may be repeated when there is room.
+ * After HV_IO the cuts may be recorded or not, all or none; repeating the same call is right in both cases.
+ * Everything of one call is kept in memory until it is written: some hundred cuts are a good number, and HV_LIMIT meets far too many.
  */
 hv_rc hv_index_add(hv_index *index, const hv_index_addition *additions, size_t count, hv_err *err) HV_MUST_USE;
 
@@ -124,9 +128,9 @@ hv_rc hv_index_partitions(hv_index *index, const char *hub, hv_index_partition_f
 hv_rc hv_index_find_offset(hv_index *index, const hv_partition *partition, int64_t offset, hv_index_cut *ret, hv_err *err) HV_MUST_USE;
 
 /*
- * The first cut at or behind offset `from` (as above) with a segment whose timestamps overlap [time_from, time_to). Calling it again
- * with from = end of that cut finds all of them, in order of offset, right with timestamps in any order; cuts in between that cannot
- * match are skipped without being read one by one. HV_NOT_FOUND when there is no further one.
+ * The first cut at or behind offset `from` (as above) with a segment whose timestamps overlap [time_from, time_to); a time_to of
+ * INT64_MAX is no end. Calling it again with from = end of that cut finds all of them, in order of offset, right with timestamps in
+ * any order; cuts in between that cannot match are skipped without being read one by one. HV_NOT_FOUND when there is no further one.
  */
 hv_rc hv_index_find_time(hv_index *index, const hv_partition *partition, int64_t from, int64_t time_from, int64_t time_to,
                          hv_index_cut *ret, hv_err *err) HV_MUST_USE;
@@ -146,7 +150,7 @@ hv_rc hv_index_gaps(hv_index *index, const hv_partition *partition, const hv_ind
 typedef struct hv_index_stats {
     uint64_t file_bytes, map_bytes;
     int64_t cuts, segments, entries;
-    int readers;
+    int readers;                        /* read transactions open now, of all processes, dead ones too */
 } hv_index_stats;
 
 hv_rc hv_index_stats_read(hv_index *index, hv_index_stats *ret, hv_err *err) HV_MUST_USE;
@@ -154,7 +158,8 @@ hv_rc hv_index_stats_read(hv_index *index, hv_index_stats *ret, hv_err *err) HV_
 /* Frees the slots of readers that died; how many. Call it now and then: a dead reader keeps old pages from being reused. */
 hv_rc hv_index_check_readers(hv_index *index, int *ret, hv_err *err) HV_MUST_USE;
 
-/* One line per entry, in key order, for comparing two indexes: equal indexes print equal text. Writes through put(). */
+/* One line per fact, hubs by name, for comparing two indexes: they print equal text if and only if they hold the same, in whatever
+ * order it was recorded. Writes through put(), which must not call the index: all lines come out of one read transaction. */
 hv_rc hv_index_dump(hv_index *index, void (*put)(void *arg, const char *line), void *arg, hv_err *err) HV_MUST_USE;
 
 #endif
