@@ -5,8 +5,9 @@
  * is required; a driver that cannot keep a promise fails when it is opened. All operations but close may be called from any
  * number of threads at once.
  *
- * Names: 1 to 511 of [A-Za-z0-9._=/-], no empty part, no part "." or "..", no leading or trailing '/'; others are HV_USAGE. Names
- * are compared and sorted as bytes.
+ * Names: 1 to 511 of [A-Za-z0-9._=/-] in parts of 1 to 255 between '/', no part "." or "..", the first not beginning with ".tmp",
+ * which is for the drivers; others are HV_USAGE, and so is a prefix that no name can begin with. Names are compared and sorted as
+ * bytes. A name is never a folder of other names too: with "a/b" there, "a" cannot be put (HV_USAGE), nor the other way round.
  */
 #ifndef HV_STORAGE_STORAGE_H
 #define HV_STORAGE_STORAGE_H
@@ -16,7 +17,9 @@
 
 typedef struct hv_storage hv_storage;
 
-enum { HV_STORAGE_NONCE_SIZE = 16, HV_STORAGE_NAME_SIZE = 512, HV_STORAGE_VERSION_SIZE = 64 };
+enum { HV_STORAGE_NONCE_SIZE = 16, HV_STORAGE_NAME_SIZE = 512, HV_STORAGE_PART_MAX = 255, HV_STORAGE_VERSION_SIZE = 64 };
+
+#define HV_STORAGE_RESERVED ".tmp"
 
 /* Kept beside the bytes where the store can. `nonce` is random per put attempt chain: it tells our own earlier try from another's. */
 typedef struct hv_blob_attributes {
@@ -56,7 +59,7 @@ typedef struct hv_storage_ops {
     const char *driver;
 
     /*
-     * Store the concatenation of `parts` under name if nothing is there: one step, all or nothing.
+     * Store the concatenation of `parts` under name if nothing is there: one step, all or nothing. `attributes` may be NULL.
      *
      * HV_OK: created, durable, and these are the bytes.
      * HV_EXISTS: something durable has that name; it may be equal bytes, even our own from an earlier try. The caller looks.

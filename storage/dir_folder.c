@@ -1,0 +1,242 @@
+/*
+ * Folders of the dir driver.
+ *
+ * Paths are walked part by part from the descriptor of the root, with O_NOFOLLOW, so no symbolic link below the root can lead out.
+ *
+ * Durability. A name is durable when its folder was synced after the name was there (syncing the file does not do it, fsync(2)), and
+ * when the same holds for every folder above.
+ *
+ * - Anchored: our parent was synced after we had been seen in it. Folders are never removed or renamed by hubvault, so once per handle
+ *   is enough, whoever made the folder.
+ * - Settled: files come and go, also from other processes, which may die between their link() and their fsync(). A sync covers what
+ *   was visible before it. It still covers everything as long as nothing changed since, which the change time of the folder
+ *   tells, if a change after the sync cannot have got the same time. File systems with hard links count time in steps of 1 s or less, so
+ *   that is impossible if the sync began SETTLE_MS after this change time had been read. Both instants are read from our own boot
+ *   clock, so a server with another clock does no harm. Until then every call syncs again; that is the price in a folder just written to.
+ *
+ * An fsync() that failed may succeed when called again although the bytes are lost (PostgreSQL wiki, "Fsync Errors"). For a file we
+ * never ask twice: a new try writes a new file. For folders the second answer can be trusted, because ext4, XFS and btrfs shut
+ * down or turn read-only when they cannot write their own structures, and every later call fails.
+ */
+#include "storage/dir_folder.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <stdarg.h>
+#include <stdio.h>
+#include <unistd.h>
+
+#include "common/clock.h"
+
+enum { SETTLE_MS = 1200, FOLDER_MODE = 0750 };
+
+static HV_PRINTF(4, 0) hv_rc
+fail(hv_err *err, hv_rc rc, int error, const char *fmt, va_list args)
+{
+    char what[sizeof err->msg];
+
+    (void)vsnprintf(what, sizeof what, fmt, args);
+    return hv_err_set(err, rc, "%.900s: %s", what, strerror(error));
+}
+
+/* What kind of refusal an errno is; HV_IO for everything that says nothing about us. */
+static hv_rc
+refusal(int error)
+{
+    switch (error) {
+    case ENOSPC:
+    case EDQUOT:
+    case EFBIG:
+        return HV_LIMIT;
+    case EACCES:
+    case EROFS:
+        return HV_AUTH;
+    case EPERM:                         /* an immutable or append-only file or folder: chattr(1) */
+        return HV_POLICY;
+    case ENAMETOOLONG:
+        return HV_USAGE;
+    case ENOMEM:
+        return HV_NOMEM;
+    default:
+        return HV_IO;
+    }
+}
+
+hv_rc
+hv_dir_refused(hv_err *err, int error, const char *fmt, ...)
+{
+    va_list args;
+
+    va_start(args, fmt);
+    hv_rc rc = fail(err, refusal(error), error, fmt, args);
+    va_end(args);
+    return rc;
+}
+
+hv_rc
+hv_dir_unknown(hv_err *err, int error, const char *fmt, ...)
+{
+    va_list args;
+
+    va_start(args, fmt);
+    hv_rc rc = fail(err, HV_IO, error, fmt, args);
+    va_end(args);
+    return rc;
+}
+
+int
+hv_dir_fsync(int fd)
+{
+    int failed;
+
+    do
+        failed = fsync(fd);
+    while (failed != 0 && errno == EINTR);
+    return failed;
+}
+
+const char *
+hv_dir_leaf(const char *name)
+{
+    const char *slash = strrchr(name, '/');
+
+    return slash != NULL ? slash + 1 : name;
+}
+
+/* The slot of a folder; with `lock` held. */
+static hv_dir_note *
+note_of(hv_dir *dir, const struct stat *st)
+{
+    uint64_t mixed = ((uint64_t)st->st_ino ^ (uint64_t)st->st_dev << 32) * UINT64_C(0x9e3779b97f4a7c15);
+    hv_dir_note *note = &dir->locked.notes[mixed >> 52];        /* the upper 12 bits: HV_DIR_NOTES slots */
+
+    _Static_assert(HV_DIR_NOTES == 1 << 12, "the shift above fits the number of slots");
+    if (note->ino != st->st_ino || note->dev != st->st_dev)
+        *note = (hv_dir_note){.dev = st->st_dev, .ino = st->st_ino};
+    return note;
+}
+
+static bool
+is_anchored(hv_dir *dir, const struct stat *parent, const struct stat *child)
+{
+    pthread_mutex_lock(&dir->lock);
+    const hv_dir_note *note = note_of(dir, child);
+    bool anchored = note->anchored && note->parent_ino == parent->st_ino;
+    pthread_mutex_unlock(&dir->lock);
+    return anchored;
+}
+
+static hv_rc
+anchor(hv_dir *dir, int parent, int child, const char *name, hv_err *err)
+{
+    struct stat parent_st, child_st;
+
+    if (fstat(parent, &parent_st) != 0 || fstat(child, &child_st) != 0)
+        return hv_dir_refused(err, errno, "stat a folder of '%s'", name);
+    if (is_anchored(dir, &parent_st, &child_st))
+        return HV_OK;
+    if (hv_dir_fsync(parent) != 0)
+        return hv_dir_refused(err, errno, "sync a folder of '%s'", name);
+    pthread_mutex_lock(&dir->lock);
+    hv_dir_note *note = note_of(dir, &child_st);
+    note->anchored = true;
+    note->parent_ino = parent_st.st_ino;
+    pthread_mutex_unlock(&dir->lock);
+    return HV_OK;
+}
+
+/* A part of a path could not be opened as a folder. */
+static hv_rc
+no_folder(int parent, const char *part, const char *name, bool make, int error, hv_err *err)
+{
+    struct stat st;
+
+    if (error != ENOTDIR && error != ELOOP && error != ENOENT)
+        return hv_dir_refused(err, error, "open the folder '%s' of '%s'", part, name);
+    if (error == ENOENT && make)
+        return hv_err_set(err, HV_IO, "the folder '%s' of '%s' vanished while it was made", part, name);
+    if (error == ENOENT)
+        return hv_err_set(err, HV_NOT_FOUND, "there is no '%s'", name);
+    if (make)
+        return hv_err_set(err, HV_USAGE, "'%s' cannot be stored: '%s' is there and is not a folder", name, part);
+    if (fstatat(parent, part, &st, AT_SYMLINK_NOFOLLOW) == 0 && S_ISREG(st.st_mode))
+        return hv_err_set(err, HV_NOT_FOUND, "there is no '%s': '%s' is a blob", name, part);
+    return hv_err_set(err, HV_CORRUPT, "'%s' of '%s' is not a folder; symbolic links are not followed", part, name);
+}
+
+static hv_rc
+open_part(hv_dir *dir, int parent, const char *part, const char *name, bool make, int *ret, hv_err *err)
+{
+    enum { FLAGS = O_RDONLY | O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC };
+    HV_AUTO(hv_dir_fd) int child = openat(parent, part, FLAGS);
+
+    if (child < 0 && errno == ENOENT && make) {
+        if (mkdirat(parent, part, FOLDER_MODE) != 0 && errno != EEXIST)
+            return hv_dir_refused(err, errno, "make the folder '%s' of '%s'", part, name);
+        child = openat(parent, part, FLAGS);
+    }
+    if (child < 0)
+        return no_folder(parent, part, name, make, errno, err);
+    hv_rc rc = anchor(dir, parent, child, name, err);
+    if (rc != HV_OK)
+        return rc;
+    *ret = child;
+    child = -1;
+    return HV_OK;
+}
+
+hv_rc
+hv_dir_open_folder(hv_dir *dir, const char *name, bool make, int *ret, hv_err *err)
+{
+    char part[HV_STORAGE_PART_MAX + 1];
+    HV_AUTO(hv_dir_fd) int folder = openat(dir->root, ".", O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+
+    if (folder < 0)
+        return hv_dir_refused(err, errno, "open '%s'", dir->location);
+    for (const char *rest = name, *slash; (slash = strchr(rest, '/')) != NULL; rest = slash + 1) {
+        int child = -1;
+        memcpy(part, rest, (size_t)(slash - rest));
+        part[slash - rest] = '\0';
+        hv_rc rc = open_part(dir, folder, part, name, make, &child, err);
+        if (rc != HV_OK)
+            return rc;
+        hv_dir_close_fd(folder);
+        folder = child;
+    }
+    *ret = folder;
+    folder = -1;
+    return HV_OK;
+}
+
+hv_rc
+hv_dir_settle(hv_dir *dir, int folder, struct stat *st, bool *settled, hv_err *err)
+{
+    int64_t before_ms = hv_clock_boot_ms();
+
+    if (fstat(folder, st) != 0)
+        return hv_dir_refused(err, errno, "stat a folder of '%s'", dir->location);
+    pthread_mutex_lock(&dir->lock);
+    hv_dir_note *note = note_of(dir, st);
+    bool known = note->seen_ms != 0 && note->changed.tv_sec == st->st_ctim.tv_sec && note->changed.tv_nsec == st->st_ctim.tv_nsec;
+    if (!known) {
+        note->changed = st->st_ctim;
+        note->seen_ms = hv_clock_boot_ms();
+        note->settled = false;
+    }
+    *settled = note->settled;
+    bool ripe = known && before_ms - note->seen_ms >= SETTLE_MS;
+    pthread_mutex_unlock(&dir->lock);
+    if (*settled)
+        return HV_OK;
+
+    if (hv_dir_fsync(folder) != 0)
+        return hv_dir_refused(err, errno, "sync a folder of '%s'", dir->location);
+    if (!ripe)
+        return HV_OK;
+    pthread_mutex_lock(&dir->lock);
+    note = note_of(dir, st);
+    if (note->changed.tv_sec == st->st_ctim.tv_sec && note->changed.tv_nsec == st->st_ctim.tv_nsec)
+        *settled = note->settled = true;
+    pthread_mutex_unlock(&dir->lock);
+    return HV_OK;
+}
