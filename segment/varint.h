@@ -28,6 +28,11 @@ hv_varint_get(const unsigned char **at, const unsigned char *end, int64_t *ret)
     const unsigned char *from = *at;
     uint64_t zigzag = 0;
 
+    if (from < end && *from < 0x80) {   /* most are: lengths, counts, branches */
+        *ret = (int64_t)(*from >> 1) ^ -(int64_t)(*from & 1);
+        *at = from + 1;
+        return true;
+    }
     for (unsigned shift = 0; shift < 64 && from < end; shift += 7) {
         uint64_t byte = *from++;
         if (shift == 63 && byte > 1)
