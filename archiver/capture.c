@@ -417,8 +417,7 @@ unassign_one(hv_captured *captured, void *arg)
 static void
 finish(hv_capture *capture, bool clean_end)
 {
-    enum { PATIENCE_MS = 20000 };
-    int64_t give_up = hv_clock_boot_ms() + PATIENCE_MS;
+    int64_t give_up = hv_clock_boot_ms() + hv_engine_config(capture->engine)->patience_ms;
 
     for_each(capture, unassign_one, NULL);
     for (;;) {

@@ -1,0 +1,228 @@
+/*
+ * Every call that capture makes to the store and to LMDB fails in turn, before it took effect and after. At each stop: nothing is
+ * indexed that is not stored, nothing is there twice, and a run with healthy parts afterwards completes everything.
+ *
+ * The calls of LMDB are replaced by the linker (--wrap), without a change to the product.
+ */
+#include <errno.h>
+#include <lmdb.h>
+#include <stdatomic.h>
+
+#include "tests/archiver/rig.h"
+
+static rig *r;
+
+/* ---- LMDB ---- */
+
+static atomic_long lmdb_left = -1;      /* calls until the one that fails; negative: none fails */
+static int lmdb_error;
+static bool lmdb_takes_effect;
+static atomic_bool lmdb_fired;
+
+static bool
+lmdb_must_fail(void)
+{
+    if (atomic_load(&lmdb_left) < 0 || atomic_fetch_sub(&lmdb_left, 1) != 0)
+        return false;
+    atomic_store(&lmdb_fired, true);
+    return true;
+}
+
+int __real_mdb_txn_begin(MDB_env *env, MDB_txn *parent, unsigned int flags, MDB_txn **txn);
+int __real_mdb_put(MDB_txn *txn, MDB_dbi dbi, MDB_val *key, MDB_val *data, unsigned int flags);
+int __real_mdb_get(MDB_txn *txn, MDB_dbi dbi, MDB_val *key, MDB_val *data);
+int __real_mdb_txn_commit(MDB_txn *txn);
+int __real_mdb_cursor_get(MDB_cursor *cursor, MDB_val *key, MDB_val *data, MDB_cursor_op op);
+int __real_mdb_cursor_open(MDB_txn *txn, MDB_dbi dbi, MDB_cursor **cursor);
+int __wrap_mdb_txn_begin(MDB_env *env, MDB_txn *parent, unsigned int flags, MDB_txn **txn);
+int __wrap_mdb_put(MDB_txn *txn, MDB_dbi dbi, MDB_val *key, MDB_val *data, unsigned int flags);
+int __wrap_mdb_get(MDB_txn *txn, MDB_dbi dbi, MDB_val *key, MDB_val *data);
+int __wrap_mdb_txn_commit(MDB_txn *txn);
+int __wrap_mdb_cursor_get(MDB_cursor *cursor, MDB_val *key, MDB_val *data, MDB_cursor_op op);
+int __wrap_mdb_cursor_open(MDB_txn *txn, MDB_dbi dbi, MDB_cursor **cursor);
+
+int
+__wrap_mdb_txn_begin(MDB_env *env, MDB_txn *parent, unsigned int flags, MDB_txn **txn)
+{
+    return lmdb_must_fail() ? lmdb_error : __real_mdb_txn_begin(env, parent, flags, txn);
+}
+
+int
+__wrap_mdb_put(MDB_txn *txn, MDB_dbi dbi, MDB_val *key, MDB_val *data, unsigned int flags)
+{
+    return lmdb_must_fail() ? lmdb_error : __real_mdb_put(txn, dbi, key, data, flags);
+}
+
+int
+__wrap_mdb_get(MDB_txn *txn, MDB_dbi dbi, MDB_val *key, MDB_val *data)
+{
+    return lmdb_must_fail() ? lmdb_error : __real_mdb_get(txn, dbi, key, data);
+}
+
+int
+__wrap_mdb_cursor_get(MDB_cursor *cursor, MDB_val *key, MDB_val *data, MDB_cursor_op op)
+{
+    return lmdb_must_fail() ? lmdb_error : __real_mdb_cursor_get(cursor, key, data, op);
+}
+
+int
+__wrap_mdb_cursor_open(MDB_txn *txn, MDB_dbi dbi, MDB_cursor **cursor)
+{
+    return lmdb_must_fail() ? lmdb_error : __real_mdb_cursor_open(txn, dbi, cursor);
+}
+
+/* A commit that fails before its effect has thrown the transaction away, as LMDB's own failures do. */
+int
+__wrap_mdb_txn_commit(MDB_txn *txn)
+{
+    if (!lmdb_must_fail())
+        return __real_mdb_txn_commit(txn);
+    if (lmdb_takes_effect)
+        (void)__real_mdb_txn_commit(txn);
+    else
+        mdb_txn_abort(txn);
+    return lmdb_error;
+}
+
+/* ---- the work ---- */
+
+static void
+setup(void)
+{
+    r = malloc(sizeof *r);
+    ck_assert_ptr_nonnull(r);
+    rig_setup(r);
+    hv_scripted_hub(r->source, RIG_HUB, 2, "");
+    hv_scripted_policy(r->source, RIG_HUB, (hv_source_hub_policy){.cleanup = HV_SOURCE_CLEANUP_DELETE, .retention_ms = -1});
+    r->config.classify = rig_three_classes;
+    r->config.max_bytes = 3000;
+    r->config.block_bytes = 2000;
+    r->config.uploaders = 1;
+    r->config.patience_ms = 200;
+    r->config.give_up_ms = 1500;
+    rig_produce(r, 1, 0, 5);
+    rig_skip(r, 1, 0, 2, 'x');
+    rig_produce(r, 1, 0, 25);
+    rig_produce(r, 1, 1, 3);
+}
+
+static void
+teardown(void)
+{
+    atomic_store(&lmdb_left, -1);
+    rig_teardown(r);
+    free(r);
+}
+
+static void
+finish_with_healthy_parts(void)
+{
+    hv_err err;
+
+    rig_check(r);
+    ck_hv_ok(rig_run_once(r, NULL, &err));
+    rig_check_all_captured(r);
+    rig_lose_disk(r);                   /* the store alone tells the same */
+    ck_hv_ok(rig_run_once(r, NULL, &err));
+    rig_check_all_captured(r);
+}
+
+static const struct storage_fault {
+    hv_rc rc;
+    bool takes_effect, lands_late;
+    unsigned calls;
+} storage_faults[] = {
+    {.rc = HV_UNAVAILABLE, .calls = 1},
+    {.rc = HV_UNAVAILABLE, .takes_effect = true, .calls = 1},
+    {.rc = HV_IO, .takes_effect = true, .calls = 3},
+    {.rc = HV_AUTH, .calls = 2},
+    {.rc = HV_LIMIT, .calls = 1},
+    {.rc = HV_UNAVAILABLE, .calls = 1, .lands_late = true},
+    {.rc = HV_UNAVAILABLE, .calls = 100000},                    /* the store goes away for good, as in a crash */
+    {.rc = HV_UNAVAILABLE, .takes_effect = true, .calls = 100000},
+    {.rc = HV_USAGE, .calls = 1},                               /* a permanent refusal */
+};
+enum { STORAGE_FAULTS = sizeof storage_faults / sizeof *storage_faults };
+
+/* One call fails; false if the run needs fewer calls than that. */
+static bool
+run_with_storage_fault(const struct storage_fault *fault, unsigned call)
+{
+    HV_AUTO(hv_storage_close) hv_storage *faulty = NULL;
+    hv_storage_fault_config config = {.inner = r->storage, .fail_call = call, .fail_calls = fault->calls, .fail_with = fault->rc,
+        .takes_effect = fault->takes_effect, .lands_late = fault->lands_late};
+    hv_err err;
+
+    ck_hv_ok(hv_storage_fault_open(&config, &faulty, &err));
+    hv_rc rc = rig_run_once(r, faulty, &err);
+    bool fired = hv_storage_fault_fired(faulty);
+    ck_assert_msg(fired || rc == HV_OK, "failed without a fault: %s", err.msg);
+    if (fault->calls > 1000 && fired)
+        ck_assert_msg(rc != HV_OK || hv_storage_fault_calls(faulty) == call + 1, "a store that went away was not noticed");
+    if (fault->lands_late && fired) {
+        rig_check(r);
+        hv_err late;
+        (void)!hv_storage_fault_land(faulty, &late);
+    }
+    return fired;
+}
+
+START_TEST(no_failing_storage_call_loses_or_doubles_an_event)
+{
+    const struct storage_fault *fault = &storage_faults[_i];
+    unsigned fired = 0;
+
+    for (unsigned call = 0;; call++) {
+        teardown();
+        setup();
+        if (!run_with_storage_fault(fault, call))
+            break;
+        fired++;
+        finish_with_healthy_parts();
+        ck_assert_uint_lt(call, 500);
+    }
+    ck_assert_uint_ge(fired, 10);
+}
+END_TEST
+
+static const struct lmdb_fault {
+    int error;
+    bool takes_effect;
+} lmdb_faults[] = {{.error = EIO}, {.error = ENOSPC}, {.error = EIO, .takes_effect = true}, {.error = MDB_MAP_FULL}};
+enum { LMDB_FAULTS = sizeof lmdb_faults / sizeof *lmdb_faults };
+
+START_TEST(no_failing_call_of_lmdb_loses_or_doubles_an_event)
+{
+    unsigned fired = 0;
+    hv_err err;
+
+    lmdb_error = lmdb_faults[_i].error;
+    lmdb_takes_effect = lmdb_faults[_i].takes_effect;
+    for (long call = 0;; call++) {
+        teardown();
+        setup();
+        atomic_store(&lmdb_fired, false);
+        atomic_store(&lmdb_left, call);
+        (void)!rig_run_once(r, NULL, &err);
+        atomic_store(&lmdb_left, -1);
+        if (!atomic_load(&lmdb_fired))
+            break;
+        fired++;
+        rig_reopen_index(r);
+        finish_with_healthy_parts();
+        ck_assert_int_lt(call, 2000);
+    }
+    ck_assert_uint_ge(fired, 20);
+}
+END_TEST
+
+int
+main(void)
+{
+    TCase *tests = tcase_create("capture faults");
+    tcase_set_timeout(tests, 170);
+    tcase_add_checked_fixture(tests, setup, teardown);
+    tcase_add_loop_test(tests, no_failing_storage_call_loses_or_doubles_an_event, 0, STORAGE_FAULTS);
+    tcase_add_loop_test(tests, no_failing_call_of_lmdb_loses_or_doubles_an_event, 0, LMDB_FAULTS);
+    return ck_hv_run("capture faults", tests);
+}
