@@ -1,0 +1,30 @@
+/* The commands, and the flags that every command understands. Dispatch, help, manual and completion come from these tables. */
+#include "cli/cli.h"
+
+#define WORDS(...) ((const char *const[]){__VA_ARGS__, NULL})
+
+const hv_flag hv_global_flags[] = {
+    {.name = "--config", .value = "FILE", .help = "Read this configuration. Else $HUBVAULT_CONFIG, else /etc/hubvault/hubvault.conf if it exists."},
+    {.name = "--set", .value = "NAME=VALUE", .many = true, .help = "Set an option, whatever the configuration says. May be repeated."},
+    {.name = "--store", .value = "DIR", .help = "Folder of the vault; short for --set store.dir=DIR."},
+    {.name = "--index", .value = "DIR", .help = "Folder of the index; short for --set index.dir=DIR."},
+    {.name = "--output", .value = "FORMAT", .words = WORDS("table", "json"),
+     .help = "A table for eyes, which is the default, or json: one object per line."},
+    {.name = "--help", .help = "Explain the program, or the command it stands behind."},
+    {.name = "--version", .help = "Print the version."},
+    {.name = NULL},
+};
+
+static const hv_flag options_flags[] = {
+    {.name = "--format", .value = "FORMAT", .words = WORDS("table", "markdown", "man"),
+     .help = "table: the values in effect. markdown: the page docs/CONFIGURATION.md. man: the source of the manual page."},
+    {.name = NULL},
+};
+
+const hv_verb hv_verbs[] = {
+    {.name = "options", .values = "", .help = "Show every option, its value, and where that comes from", .flags = options_flags,
+     .run = hv_cmd_options},
+    {.name = "completion", .values = "", .help = "Print the completion script for bash", .needs_no_options = true,
+     .run = hv_cmd_completion, .details = "To use it at once: source <(hubvault completion)"},
+    {.name = NULL},
+};
