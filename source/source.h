@@ -46,14 +46,15 @@ typedef struct hv_source_assignment {
 
 typedef struct hv_source_hub {
     char name[HV_HUB_SIZE];
-    int32_t partitions;
+    int32_t partitions;                 /* 0: named by the static list, but the source does not have it (yet) */
     char identity[128];                 /* differs when a hub is deleted and created again; empty where the source cannot tell */
 } hv_source_hub;
 
 typedef struct hv_source_watermarks {
     const char *hub;                    /* these two are given */
     int32_t partition;
-    int64_t low, high;                  /* first offset still there; offset the next event will get. Asked from the broker. */
+    int64_t low, high;                  /* first offset still there; end of what a reader may see now, which is the offset that the
+                                         * next event will get unless a transaction is open. Asked from the broker. */
     hv_rc rc;                           /* per partition: HV_OK, HV_NOT_FOUND, HV_AUTH, HV_UNAVAILABLE */
 } hv_source_watermarks;
 
@@ -86,7 +87,7 @@ typedef struct hv_source_ops {
     /* Low and high of many partitions in few requests; the answer for each is in its rc. */
     hv_rc (*watermarks)(hv_source *source, hv_source_watermarks *asked, size_t count, int timeout_ms, hv_err *err);
 
-    /* What the last fetch said, without asking anybody. False if nothing is known yet. */
+    /* What the last fetch said, without asking anybody. False if nothing is known yet. High does regard open transactions here. */
     bool (*known_watermarks)(hv_source *source, const char *hub, int32_t partition, int64_t *low, int64_t *high);
 
     /* HV_OK with UNKNOWN and -1 where the source does not tell (Event Hubs has no DescribeConfigs). */

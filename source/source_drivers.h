@@ -34,14 +34,22 @@ typedef struct hv_kafka_config {
     size_t exclude_count;
     const char *const *hubs;            /* a static list: never asks for the metadata of all hubs (hub-level credentials) */
     size_t hub_count;
-    const char *group;                  /* of courtesy commits; "hubvault" */
+    const char *group;                  /* of courtesy commits; NULL: "hubvault"; "": no commits */
     uint64_t queue_bytes;               /* memory that fetched events may take, all partitions together; see docs of the driver */
     size_t expected_partitions;         /* to divide queue_bytes by; 0: 64 */
     const char *const *extra;           /* further librdkafka properties, name and value alternating; for tests and experts */
-    size_t extra_count;
+    size_t extra_count;                 /* names and values together, so an even number */
+    int stall_ms;                       /* connect anew if a partition has more but nothing comes for so long; 0: 60000 */
+    void (*log)(void *arg, int level, const char *text);    /* librdkafka's own log (syslog levels), from any thread; NULL: dropped */
+    void *log_arg;
 } hv_kafka_config;
 
+/* Copies the config. Connects in the background: a broker that cannot be reached shows up as trouble in poll and as HV_UNAVAILABLE of
+ * the questions. HV_USAGE, HV_NOT_FOUND (a secret's file), HV_IO, HV_NOMEM. */
 hv_rc hv_source_kafka_open(const hv_kafka_config *config, hv_source **ret, hv_err *err) HV_MUST_USE;
+
+/* What is wrong with the librdkafka that this process runs on; NULL if nothing is. For doctor and the start of run. */
+const char *hv_source_kafka_version_warning(bool oauth);
 
 /*
  * A hub in memory for tests: logs that a test fills, expires, compacts, truncates and re-creates, and errors on demand. All

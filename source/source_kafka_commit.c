@@ -1,0 +1,86 @@
+/*
+ * Courtesy commits go over a connection of their own, opened at the first one: an offset commit that waits for its coordinator keeps
+ * librdkafka from starting newly assigned partitions of the same handle (wait_commit_cnt in rdkafka_assignment.c), and courtesy must
+ * not stop duty. They are collected and sent as one request every few seconds; Event Hubs allows 4 a second and partition.
+ */
+#include "common/clock.h"
+#include "source/source_kafka.h"
+
+enum {
+    COMMIT_EVERY_MS = 5000,
+    CLOSE_WAIT_MS = 2000,
+};
+
+void
+hv_kafka_commit(hv_source *source, const char *hub, int32_t partition, int64_t next_offset)
+{
+    hv_kafka *k = (hv_kafka *)source;
+    hv_kafka_entry *entry = hv_kafka_find_entry(k, hub, partition);
+
+    if (entry == NULL || k->settings.group[0] == '\0')
+        return;
+    entry->commit_next = next_offset;
+    k->poll.commits_due = true;
+}
+
+static rd_kafka_topic_partition_list_t *
+collect(hv_kafka *k)
+{
+    rd_kafka_topic_partition_list_t *list = rd_kafka_topic_partition_list_new(64);
+
+    for (size_t i = 0; i < k->locked.hub_count; i++)
+        for (size_t p = 0; p < k->locked.hubs[i]->size; p++) {
+            hv_kafka_entry *entry = k->locked.hubs[i]->entries[p];
+            if (entry == NULL || entry->commit_next < 0)
+                continue;
+            rd_kafka_topic_partition_list_add(list, entry->hub->name, entry->partition)->offset = entry->commit_next;
+            entry->commit_next = -1;
+        }
+    return list;
+}
+
+/* Sends them; waits for the answer only if `wait_ms` is not 0. */
+static void
+send_commits(hv_kafka *k, rd_kafka_topic_partition_list_t *list, int wait_ms)
+{
+    rd_kafka_t *rk = k->poll.committer->rk;
+
+    if (wait_ms == 0) {
+        (void)rd_kafka_commit(rk, list, 1);
+        return;
+    }
+    rd_kafka_queue_t *queue = rd_kafka_queue_new(rk);
+    (void)rd_kafka_commit_queue(rk, list, queue, NULL, NULL);
+    rd_kafka_event_t *event = rd_kafka_queue_poll(queue, wait_ms);
+    if (event != NULL)
+        rd_kafka_event_destroy(event);
+    rd_kafka_queue_destroy(queue);
+}
+
+void
+hv_kafka_serve_commits(hv_kafka *k, bool now)
+{
+    hv_err ignored;
+
+    if (!k->poll.commits_due || (!now && hv_clock_boot_ms() < k->poll.last_commit_ms + COMMIT_EVERY_MS))
+        return;
+    k->poll.last_commit_ms = hv_clock_boot_ms();
+    k->poll.commits_due = false;
+    rd_kafka_topic_partition_list_t *list = collect(k);
+    if (list->cnt > 0 && (k->poll.committer != NULL || hv_kafka_conn_open(k, &k->poll.committer, &ignored) == HV_OK)) {
+        k->poll.ignore_errors = true;
+        rd_kafka_message_t *message;
+        while ((message = rd_kafka_consumer_poll(k->poll.committer->rk, 0)) != NULL)
+            rd_kafka_message_destroy(message);
+        k->poll.ignore_errors = false;
+        send_commits(k, list, now ? CLOSE_WAIT_MS : 0);
+    }
+    rd_kafka_topic_partition_list_destroy(list);
+}
+
+void
+hv_kafka_close_committer(hv_kafka *k)
+{
+    hv_kafka_conn_release(k->poll.committer);
+    k->poll.committer = NULL;
+}

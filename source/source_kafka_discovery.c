@@ -1,0 +1,149 @@
+/*
+ * Which hubs there are. With globs one metadata request for all topics; with a static list, or a credential for one hub, one request
+ * per hub and never one for all: Event Hubs closes the connection of a hub-level credential that asks for more (for-kafka issues 16
+ * and 159).
+ */
+#include <stdlib.h>
+
+#include "common/clock.h"
+#include "common/glob.h"
+#include "source/source_kafka.h"
+
+static void
+free_metadata(const struct rd_kafka_metadata *metadata)
+{
+    if (metadata != NULL)
+        rd_kafka_metadata_destroy(metadata);
+}
+HV_DEFINE_AUTO(const struct rd_kafka_metadata, free_metadata);
+
+static hv_rc
+ask(hv_kafka *k, hv_kafka_conn *conn, rd_kafka_topic_t *topic, int timeout_ms, const struct rd_kafka_metadata **ret, hv_err *err)
+{
+    rd_kafka_resp_err_t code = rd_kafka_metadata(conn->rk, topic == NULL, topic, ret, timeout_ms);
+
+    if (code == RD_KAFKA_RESP_ERR_NO_ERROR)
+        return HV_OK;
+    const char *hint = topic == NULL && k->settings.auth != HV_KAFKA_AUTH_NONE
+                           ? " (if the credential is for one hub only, name the hubs instead of looking for them)"
+                           : "";
+    return hv_err_set(err, hv_kafka_rc(code), "ask %s for its hubs: %s%s", k->location, rd_kafka_err2str(code), hint);
+}
+
+static bool
+is_wanted(const hv_kafka *k, const char *name)
+{
+    hv_err ignored;
+
+    if (strncmp(name, "__", 2) == 0 || hv_hub_name_check(name, &ignored) != HV_OK)
+        return false;                   /* "__" begins topics of the broker itself: __consumer_offsets, __transaction_state */
+    if (hv_glob_match_any((const char *const *)k->settings.exclude, k->settings.exclude_count, name))
+        return false;
+    return k->settings.include_count == 0 ||
+           hv_glob_match_any((const char *const *)k->settings.include, k->settings.include_count, name);
+}
+
+static void
+fill_hub(hv_source_hub *hub, const char *name, int partitions)
+{
+    *hub = (hv_source_hub){.partitions = partitions};
+    memcpy(hub->name, name, strlen(name) + 1);
+}
+
+static int
+by_name(const void *a, const void *b)
+{
+    return strcmp(((const hv_source_hub *)a)->name, ((const hv_source_hub *)b)->name);
+}
+
+static hv_rc
+find_all(hv_kafka *k, hv_kafka_conn *conn, int timeout_ms, hv_source_hub **ret, size_t *count, hv_err *err)
+{
+    HV_AUTO(free_metadata) const struct rd_kafka_metadata *metadata = NULL;
+    hv_rc rc = ask(k, conn, NULL, timeout_ms, &metadata, err);
+
+    if (rc != HV_OK)
+        return rc;
+    hv_source_hub *hubs = calloc((size_t)metadata->topic_cnt + 1, sizeof *hubs);
+    if (hubs == NULL)
+        return hv_err_set(err, HV_NOMEM, "no memory for %d hubs", metadata->topic_cnt);
+    *count = 0;
+    for (int i = 0; i < metadata->topic_cnt; i++) {
+        const rd_kafka_metadata_topic_t *topic = &metadata->topics[i];
+        if (topic->partition_cnt > 0 && is_wanted(k, topic->topic))
+            fill_hub(&hubs[(*count)++], topic->topic, topic->partition_cnt);
+    }
+    qsort(hubs, *count, sizeof *hubs, by_name);
+    *ret = hubs;
+    return HV_OK;
+}
+
+/* HV_NOT_FOUND, HV_AUTH, or what asking fails with. */
+static hv_rc
+find_one(hv_kafka *k, hv_kafka_conn *conn, const char *name, int timeout_ms, int *partitions, hv_err *err)
+{
+    HV_AUTO(free_metadata) const struct rd_kafka_metadata *metadata = NULL;
+    rd_kafka_topic_t *topic = rd_kafka_topic_new(conn->rk, name, NULL);
+
+    if (topic == NULL)
+        return hv_err_set(err, HV_USAGE, "librdkafka refuses hub '%s': %s", name, rd_kafka_err2str(rd_kafka_last_error()));
+    hv_rc rc = ask(k, conn, topic, timeout_ms, &metadata, err);
+    rd_kafka_topic_destroy(topic);
+    if (rc != HV_OK)
+        return rc;
+    *partitions = 0;
+    for (int i = 0; i < metadata->topic_cnt; i++) {
+        if (strcmp(metadata->topics[i].topic, name) != 0)
+            continue;
+        *partitions = metadata->topics[i].partition_cnt;
+        if (*partitions == 0 && metadata->topics[i].err != RD_KAFKA_RESP_ERR_NO_ERROR)
+            return hv_err_set(err, hv_kafka_rc(metadata->topics[i].err), "hub '%s': %s", name, rd_kafka_err2str(metadata->topics[i].err));
+    }
+    return HV_OK;
+}
+
+/* Hubs that are not there, or may not be read, come with no partitions, unless that is so for all of them. */
+static hv_rc
+find_listed(hv_kafka *k, hv_kafka_conn *conn, const char *const *names, size_t name_count, int timeout_ms, hv_source_hub **ret,
+            size_t *count, hv_err *err)
+{
+    int64_t until = hv_clock_boot_ms() + timeout_ms;
+    size_t refused = 0;
+    hv_source_hub *hubs = calloc(name_count, sizeof *hubs);
+
+    if (hubs == NULL)
+        return hv_err_set(err, HV_NOMEM, "no memory for %zu hubs", name_count);
+    for (size_t i = 0; i < name_count; i++) {
+        int64_t left = until - hv_clock_boot_ms();
+        int partitions = 0;
+        hv_rc rc = find_one(k, conn, names[i], left > 1 ? (int)left : 1, &partitions, err);
+        refused += rc == HV_AUTH;
+        if (rc != HV_OK && rc != HV_NOT_FOUND && (rc != HV_AUTH || refused == name_count)) {
+            free(hubs);
+            return rc;
+        }
+        fill_hub(&hubs[i], names[i], partitions);
+    }
+    *ret = hubs;
+    *count = name_count;
+    return HV_OK;
+}
+
+hv_rc
+hv_kafka_hubs(hv_source *source, int timeout_ms, hv_source_hub **ret, size_t *count, hv_err *err)
+{
+    hv_kafka *k = (hv_kafka *)source;
+    HV_AUTO(hv_kafka_conn_release) hv_kafka_conn *conn = hv_kafka_conn_hold(k);
+    const char *only = k->only_hub;
+    hv_rc rc;
+
+    if (k->settings.hub_count > 0)
+        rc = find_listed(k, conn, (const char *const *)k->settings.hubs, k->settings.hub_count, timeout_ms, ret, count, err);
+    else if (only[0] != '\0')
+        rc = find_listed(k, conn, &only, 1, timeout_ms, ret, count, err);
+    else
+        rc = find_all(k, conn, timeout_ms, ret, count, err);
+    if (rc == HV_OK)
+        hv_kafka_fill_identities(conn, *ret, *count, timeout_ms);
+    return rc;
+}

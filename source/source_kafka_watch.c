@@ -1,0 +1,178 @@
+/*
+ * The watch thread: consumers of Event Hubs that stop without an error until they are restarted are known (librdkafka issue 3427,
+ * for-kafka issue 72). A partition has stalled when, for the time of patience,
+ *   it is being read, and its position has not moved,
+ *   the poll thread has found the queue empty since, or has taken more from it than it can hold, so that nothing of the partition can
+ *   still be in there, and
+ *   the broker says that a reader may see more.
+ * Then the poll thread is asked to connect anew. A long stretch that holds nothing for a reader (aborted or compacted) looks the same,
+ * and a new connection begins it again; so patience doubles each time, until nothing is suspect any more.
+ */
+#include <errno.h>
+#include <stdlib.h>
+#include <time.h>
+
+#include "common/clock.h"
+#include "source/source_kafka.h"
+
+enum {
+    LONGEST_PATIENCE = 64,              /* times stall_ms */
+    QUESTION_MS = 10000,
+};
+
+typedef struct suspect {
+    char hub[HV_HUB_SIZE];
+    int32_t partition;
+    int64_t next;
+} suspect;
+
+/* Holding the lock. Whether the entry has not moved for the time of patience, and not for lack of polling. */
+static bool
+is_suspect(hv_kafka *k, hv_kafka_entry *entry, int64_t now_ms)
+{
+    int64_t next = atomic_load_explicit(&entry->next, memory_order_relaxed);
+    uint64_t popped = atomic_load_explicit(&k->popped, memory_order_relaxed);
+
+    if (entry->state != HV_KAFKA_RUNNING || entry->watched.next != next || entry->watched.generation != entry->generation ||
+        entry->watched.since_ms == 0) {
+        entry->watched.next = next;
+        entry->watched.generation = entry->generation;
+        entry->watched.since_ms = now_ms;
+        entry->watched.popped = popped;
+        return false;
+    }
+    bool drained = atomic_load(&k->empty_at_ms) > entry->watched.since_ms ||
+                   popped - entry->watched.popped > 4 * (uint64_t)k->budget.queue_messages;
+    return drained && now_ms - entry->watched.since_ms >= (int64_t)k->settings.stall_ms * atomic_load(&k->watch_patience);
+}
+
+/* Holding the lock. NULL if there are none, or no memory: then there is another round. */
+static suspect *
+find_suspects(hv_kafka *k, size_t *ret)
+{
+    suspect *found = NULL;
+    int64_t now_ms = hv_clock_boot_ms();
+
+    *ret = 0;
+    for (size_t i = 0; i < k->locked.hub_count; i++)
+        for (size_t p = 0; p < k->locked.hubs[i]->size; p++) {
+            hv_kafka_entry *entry = k->locked.hubs[i]->entries[p];
+            if (entry == NULL || !is_suspect(k, entry, now_ms))
+                continue;
+            suspect *grown = realloc(found, (*ret + 1) * sizeof *grown);
+            if (grown == NULL)
+                continue;
+            found = grown;
+            memcpy(found[*ret].hub, entry->hub->name, sizeof found->hub);
+            found[*ret].partition = entry->partition;
+            found[(*ret)++].next = entry->watched.next;
+        }
+    return found;
+}
+
+/* Whether the broker has more for one of them. */
+static bool
+has_stalled(hv_kafka *k, const suspect *suspects, size_t count)
+{
+    hv_source_watermarks *asked = calloc(count, sizeof *asked);
+    hv_err err;
+    bool stalled = false;
+
+    for (size_t i = 0; asked != NULL && i < count; i++) {
+        asked[i].hub = suspects[i].hub;
+        asked[i].partition = suspects[i].partition;
+    }
+    if (asked != NULL && hv_kafka_watermarks(&k->source, asked, count, QUESTION_MS, &err) == HV_OK)
+        for (size_t i = 0; i < count; i++)
+            stalled |= asked[i].rc == HV_OK && asked[i].high > suspects[i].next;
+    free(asked);
+    return stalled;
+}
+
+/* Holding the lock. */
+static void
+sleep_until_next_look(hv_kafka *k)
+{
+    struct timespec until;
+    int pause_ms = k->settings.stall_ms / 4 + 1, waited = 0;
+
+    (void)clock_gettime(CLOCK_MONOTONIC, &until);
+    until.tv_sec += pause_ms / 1000;
+    until.tv_nsec += pause_ms % 1000 * 1000000L;
+    if (until.tv_nsec >= 1000000000L) {
+        until.tv_sec++;
+        until.tv_nsec -= 1000000000L;
+    }
+    while (!k->locked.closing && waited != ETIMEDOUT)
+        waited = pthread_cond_timedwait(&k->watch_wakes, &k->lock, &until);
+}
+
+/* Begins anew to watch everything. */
+static void
+forget(hv_kafka *k)
+{
+    for (size_t i = 0; i < k->locked.hub_count; i++)
+        for (size_t p = 0; p < k->locked.hubs[i]->size; p++)
+            if (k->locked.hubs[i]->entries[p] != NULL)
+                k->locked.hubs[i]->entries[p]->watched.since_ms = 0;
+}
+
+static void
+look(hv_kafka *k)
+{
+    size_t count;
+    suspect *suspects = find_suspects(k, &count);
+    int patience = atomic_load(&k->watch_patience);
+
+    (void)pthread_mutex_unlock(&k->lock);
+    bool stalled = count > 0 && has_stalled(k, suspects, count);
+    free(suspects);
+    (void)pthread_mutex_lock(&k->lock);
+    if (!stalled) {
+        if (count == 0 && patience > 1)
+            atomic_store(&k->watch_patience, patience - 1);
+        return;
+    }
+    forget(k);
+    atomic_store(&k->watch_patience, patience < LONGEST_PATIENCE ? patience * 2 : patience);
+    atomic_store(&k->reconnect, true);
+}
+
+static void *
+watch(void *source)
+{
+    hv_kafka *k = source;
+
+    (void)pthread_mutex_lock(&k->lock);
+    while (!k->locked.closing) {
+        look(k);
+        if (!k->locked.closing)
+            sleep_until_next_look(k);
+    }
+    (void)pthread_mutex_unlock(&k->lock);
+    return NULL;
+}
+
+hv_rc
+hv_kafka_watch_start(hv_kafka *k, hv_err *err)
+{
+    atomic_store(&k->watch_patience, 1);
+    int failed = pthread_create(&k->watcher, NULL, watch, k);
+    if (failed != 0)
+        return hv_err_set(err, HV_IO, "cannot start a thread: %s", strerrordesc_np(failed));
+    k->watcher_runs = true;
+    return HV_OK;
+}
+
+void
+hv_kafka_watch_stop(hv_kafka *k)
+{
+    if (!k->watcher_runs)
+        return;
+    (void)pthread_mutex_lock(&k->lock);
+    k->locked.closing = true;
+    (void)pthread_cond_signal(&k->watch_wakes);
+    (void)pthread_mutex_unlock(&k->lock);
+    (void)pthread_join(k->watcher, NULL);
+    k->watcher_runs = false;
+}
