@@ -7,7 +7,7 @@
 
 #include "common/buf.h"
 
-/* Time is at most pattern length times text length, whatever the pattern. The text must not be null. */
+/* Time is at most text length times the square of pattern length, whatever the pattern. The text must not be null. */
 bool hv_glob_match(hv_slice pattern, hv_slice text);
 
 /* Whether one of them matches; false if there are none. */
