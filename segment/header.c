@@ -42,6 +42,7 @@ hv_segment_header_free(hv_segment_header *header)
     free(header->classes);
     free(header->gaps);
     free(header->missing);
+    free(header->schemas);
     free(header->blocks);
     free(header);
 }
@@ -93,6 +94,15 @@ put_gaps(hv_buf *to, const char *before, const hv_gap *gaps, size_t count)
 }
 
 static void
+put_schemas(hv_buf *to, const hv_segment_header *header)
+{
+    hv_buf_put_text(to, ",\"schemas\":[");
+    for (size_t i = 0; i < header->schema_count; i++)
+        put_field_hash(to, i == 0 ? "" : ",", true, header->schemas[i]);
+    hv_buf_put_byte(to, ']');
+}
+
+static void
 put_class_map(hv_buf *to, const hv_class_map *map)
 {
     put_field_text(to, "[", map->class_name);
@@ -139,6 +149,7 @@ hv_segment_header_write(const hv_segment_header *header, hv_buf *to)
     put_gaps(to, "],\"gaps\":[", header->gaps, header->gap_count);
     put_field_hash(to, ",\"lead\":", header->is_sibling, header->lead_sha256);
     put_gaps(to, ",\"missing\":[", header->missing, header->missing_count);
+    put_schemas(to, header);
     put_field_int(to, ",\"count\":", header->count);
     put_field_int(to, ",\"min_timestamp\":", header->min_timestamp_ms);
     put_field_int(to, ",\"max_timestamp\":", header->max_timestamp_ms);
@@ -213,6 +224,22 @@ scan_gaps(hv_json_scan *scan, const char *before, hv_gap **gaps, size_t *count)
         scan_cause(scan, &gap->cause);
         hv_json_scan_literal(scan, "]");
         ++*count;
+    }
+}
+
+static void
+scan_schemas(hv_json_scan *scan, hv_segment_header *header)
+{
+    size_t room = 0;
+
+    hv_json_scan_literal(scan, ",\"schemas\":[");
+    while (hv_json_scan_more(scan, header->schema_count)) {
+        void *moved = hv_json_scan_grow(scan, header->schemas, header->schema_count, &room, sizeof *header->schemas,
+                                        HV_SEGMENT_MAX_SCHEMAS);
+        if (moved == NULL)
+            return;
+        header->schemas = moved;
+        hv_json_scan_sha256(scan, header->schemas[header->schema_count++]);
     }
 }
 
@@ -308,6 +335,7 @@ scan_contents(hv_json_scan *scan, hv_segment_header *header)
 
     scan_field_hash(scan, ",\"lead\":", &header->is_sibling, header->lead_sha256);
     scan_gaps(scan, ",\"missing\":[", &header->missing, &header->missing_count);
+    scan_schemas(scan, header);
     header->count = scan_field_int(scan, ",\"count\":", 0, INT64_MAX);
     header->min_timestamp_ms = scan_field_int(scan, ",\"min_timestamp\":", INT64_MIN, INT64_MAX);
     header->max_timestamp_ms = scan_field_int(scan, ",\"max_timestamp\":", INT64_MIN, INT64_MAX);

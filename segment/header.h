@@ -18,6 +18,7 @@ enum {
     HV_SEGMENT_MAX_BLOCKS = 1 << 18,
     HV_SEGMENT_MAX_GAPS = 1 << 20,      /* also the most ranges of one class in a class map */
     HV_SEGMENT_MAX_CLASSES = 256,
+    HV_SEGMENT_MAX_SCHEMAS = 4096,
 };
 
 typedef enum hv_codec { HV_CODEC_ZSTANDARD, HV_CODEC_DEFLATE, HV_CODEC_NULL, HV_CODECS } hv_codec;
@@ -61,6 +62,9 @@ typedef struct hv_segment_header {
     unsigned char lead_sha256[HV_SHA256_SIZE];  /* of a sibling: the whole lead */
     hv_gap *missing;                    /* of a sibling: offsets promised to it that could no longer be had */
     size_t missing_count;
+
+    unsigned char (*schemas)[HV_SHA256_SIZE];   /* registry schemas that its events refer to: ascending, each once; they lie under schemas/ */
+    size_t schema_count;
 
     int64_t count;                      /* events in this segment */
     int64_t min_timestamp_ms, max_timestamp_ms; /* 0 if count is 0 */

@@ -361,6 +361,17 @@ check_merkle(const hv_segment_header *header, hv_err *err)
 }
 
 static hv_rc
+check_schemas(const hv_segment_header *header, hv_err *err)
+{
+    if (header->schema_count > HV_SEGMENT_MAX_SCHEMAS)
+        return hv_err_set(err, HV_CORRUPT, "segment header: %zu schemas, more than %d", header->schema_count, HV_SEGMENT_MAX_SCHEMAS);
+    for (size_t i = 1; i < header->schema_count; i++)
+        if (memcmp(header->schemas[i - 1], header->schemas[i], HV_SHA256_SIZE) >= 0)
+            return hv_err_set(err, HV_CORRUPT, "segment header: schema %zu is not behind the one before in the order of hashes", i);
+    return HV_OK;
+}
+
+static hv_rc
 check_own(const hv_segment_header *header, hv_err *err)
 {
     HV_AUTO(ranges_free) ranges own = {0};
@@ -408,6 +419,8 @@ hv_segment_header_check(const hv_segment_header *header, hv_err *err)
         rc = check_role(header, err);
     if (rc == HV_OK)
         rc = check_missing(header, err);
+    if (rc == HV_OK)
+        rc = check_schemas(header, err);
     if (rc == HV_OK)
         rc = check_own(header, err);
     if (rc == HV_OK)

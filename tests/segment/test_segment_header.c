@@ -29,6 +29,7 @@ typedef struct model_header {
     hv_class_map classes[2];
     hv_gap gaps[MAX_OFFSETS], missing[MAX_OFFSETS];
     hv_block_ref blocks[MAX_BLOCKS];
+    unsigned char schemas[3][HV_SHA256_SIZE];
 } model_header;
 
 static size_t
@@ -107,7 +108,7 @@ model_header_fill(model_header *m, const cut_model *cut, int owner, test_random 
 
     *header = test_header_make(HV_CODEC_NULL, cut->first, cut->first + (int64_t)cut->len);
     *header = (hv_segment_header){.codec = header->codec, .partition = header->partition, .cut = header->cut, .classes = m->classes,
-                                  .gaps = m->gaps, .missing = m->missing, .blocks = m->blocks, .created_ms = -1};
+                                  .gaps = m->gaps, .missing = m->missing, .blocks = m->blocks, .schemas = m->schemas, .created_ms = -1};
     memcpy(header->vault, TEST_VAULT, sizeof header->vault);
     if (a.range_count > 0)
         m->classes[header->class_count++] = a;
@@ -123,6 +124,9 @@ model_header_fill(model_header *m, const cut_model *cut, int owner, test_random 
         if (owner != OWNER_LEAD && cut->owner[i] == owner && cut->is_missing[i])
             add_gap(m->missing, &header->missing_count, cut->first + (int64_t)i, HV_GAP_RETENTION);
     }
+    header->schema_count = test_random_below(random, 4);
+    for (size_t i = 0; i < header->schema_count; i++)
+        memset(m->schemas[i], 0x70 + (int)(16 * i), sizeof m->schemas[i]);
     header->is_sibling = owner != OWNER_LEAD;
     header->has_policy = test_random_below(random, 2) == 0;
     memset(header->lead_sha256, header->is_sibling ? 0xab : 0, HV_SHA256_SIZE);
@@ -209,7 +213,7 @@ expect_json(hv_slice text, const hv_segment_header *header)
     json_t *json = json_loadb(text.data, text.len, JSON_REJECT_DUPLICATES, &why);
 
     ck_assert_msg(json != NULL, "%s", why.text);
-    ck_assert_uint_eq(json_object_size(json), 19);
+    ck_assert_uint_eq(json_object_size(json), 20);
     ck_assert_int_eq(json_integer_value(json_object_get(json, "format")), 1);
     ck_assert_str_eq(json_string_value(json_object_get(json, "vault")), header->vault);
     ck_assert_str_eq(json_string_value(json_object_get(json, "hub")), header->partition.hub);
@@ -230,6 +234,10 @@ expect_json(hv_slice text, const hv_segment_header *header)
     expect_gaps(json_object_get(json, "gaps"), header->gaps, header->gap_count);
     expect_hash(json_object_get(json, "lead"), header->is_sibling, header->lead_sha256);
     expect_gaps(json_object_get(json, "missing"), header->missing, header->missing_count);
+    const json_t *schemas = json_object_get(json, "schemas");
+    ck_assert_uint_eq(json_array_size(schemas), header->schema_count);
+    for (size_t i = 0; i < header->schema_count; i++)
+        expect_hash(json_array_get(schemas, i), true, header->schemas[i]);
     ck_assert_int_eq(json_integer_value(json_object_get(json, "count")), header->count);
     ck_assert_int_eq(json_integer_value(json_object_get(json, "min_timestamp")), header->min_timestamp_ms);
     ck_assert_int_eq(json_integer_value(json_object_get(json, "max_timestamp")), header->max_timestamp_ms);
@@ -451,6 +459,9 @@ START_TEST(facts_that_contradict_each_other_are_impossible)
     IMPOSSIBLE(OWNER_A, m.missing[0].range.first = 18; m.missing[0].range.end = 20);
     IMPOSSIBLE(OWNER_A, m.missing[0].range.end = 17);
     IMPOSSIBLE(OWNER_A, memcpy(h->class_name, "c", 2));
+    IMPOSSIBLE(OWNER_A, h->schema_count = 2; memset(m.schemas, 7, sizeof m.schemas));
+    IMPOSSIBLE(OWNER_A, h->schema_count = 2; memset(m.schemas[0], 7, HV_SHA256_SIZE); memset(m.schemas[1], 6, HV_SHA256_SIZE));
+    IMPOSSIBLE(OWNER_A, h->schema_count = HV_SEGMENT_MAX_SCHEMAS + 1);
     IMPOSSIBLE(OWNER_A, h->block_count = 0);
     IMPOSSIBLE(OWNER_A, h->block_count = HV_SEGMENT_MAX_BLOCKS + 1);
     IMPOSSIBLE(OWNER_A, h->class_count = HV_SEGMENT_MAX_CLASSES + 1);
@@ -591,6 +602,9 @@ static const struct change_row {
     {"\"lead\":\"abababababababababababababababababababababababababababababababab\"", "\"lead\":null"},
     {"\"missing\":[[17,18,\"retention\"]]", "\"missing\":[]"},
     {"\"missing\":[[17,18,\"retention\"]]", "\"missing\":[[17,18,\"retention\"]"},
+    {"\"schemas\":[", "\"schemas\":[,"},
+    {"\"schemas\":[", "\"schemas\":[null,"},
+    {"\"schemas\":[", "\"schemas\":[1,"},
     {"\"count\":2", "\"count\":3"},
     {"\"count\":2", "\"count\":-2"},
     {"\"min_timestamp\":", "\"min_timestamp\":1"},
