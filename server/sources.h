@@ -1,0 +1,24 @@
+/*
+ * From the configuration to sources: one per credential.
+ */
+#ifndef HV_SERVER_SOURCES_H
+#define HV_SERVER_SOURCES_H
+
+#include "common/options.h"
+#include "source/source.h"
+
+/* All of them, and what they need while they live. */
+typedef struct hv_sources hv_sources;
+
+/* Opens a source per hub of source.hub-credential, or else one for everything. HV_USAGE without a source in the options. */
+hv_rc hv_sources_open(const hv_options *options, hv_sources **ret, hv_err *err) HV_MUST_USE;
+void hv_sources_close(hv_sources *sources);
+HV_DEFINE_AUTO(hv_sources, hv_sources_close);
+
+/* Borrowed; live as long as the sources. */
+hv_source *const *hv_sources_all(const hv_sources *sources, size_t *count);
+
+/* The one that has the hub: by its credential, else the first. */
+hv_source *hv_sources_for_hub(const hv_sources *sources, const char *hub);
+
+#endif
