@@ -4,6 +4,7 @@ import java.io.BufferedReader;
 import java.io.InputStreamReader;
 import java.time.Duration;
 import java.util.ArrayList;
+import java.util.HashMap;
 import java.util.LinkedHashMap;
 import java.util.List;
 import java.util.Map;
@@ -13,6 +14,7 @@ import java.util.concurrent.ExecutionException;
 import org.apache.kafka.clients.admin.Admin;
 import org.apache.kafka.clients.admin.NewPartitions;
 import org.apache.kafka.clients.admin.NewTopic;
+import org.apache.kafka.clients.admin.OffsetSpec;
 import org.apache.kafka.clients.admin.RecordsToDelete;
 import org.apache.kafka.clients.consumer.KafkaConsumer;
 import org.apache.kafka.clients.producer.KafkaProducer;
@@ -135,20 +137,23 @@ public final class OddEvents {
 
     private void create(Map<String, NewTopic> topics) throws Exception {
         admin.createTopics(topics.values()).all().get();
-        awaitMetadata(topics.keySet());
+        Map<String, Integer> partitions = new HashMap<>();
+        topics.forEach((name, topic) -> partitions.put(name, topic.numPartitions()));
+        awaitLeaders(partitions);
     }
 
-    private void awaitMetadata(Iterable<String> names) throws Exception {
-        for (String name : names) {
-            while (true) {
-                try {
-                    admin.describeTopics(List.of(name)).allTopicNames().get();
-                    break;
-                } catch (ExecutionException notYet) {
-                    Thread.sleep(20);
-                }
+    /**
+     * Until every leader answers. A batch that a leader refuses because it is not up yet comes again in another order, and an
+     * idempotent producer then never gets it through.
+     */
+    private void awaitLeaders(Map<String, Integer> partitions) throws Exception {
+        Map<TopicPartition, OffsetSpec> asked = new HashMap<>();
+        partitions.forEach((topic, count) -> {
+            for (int partition = 0; partition < count; partition++) {
+                asked.put(new TopicPartition(topic, partition), OffsetSpec.latest());
             }
-        }
+        });
+        admin.listOffsets(asked).all().get();
     }
 
     // ---- producing ----
@@ -491,7 +496,7 @@ public final class OddEvents {
                 Thread.sleep(20);
             }
         }
-        awaitMetadata(List.of("odd.again"));
+        awaitLeaders(Map.of("odd.again", topic.numPartitions()));
         // A fresh producer: the old one may still know the old topic.
         try (KafkaProducer<byte[], byte[]> by = producer(Map.of())) {
             for (int i = 0; i < 30; i++) {
@@ -502,9 +507,7 @@ public final class OddEvents {
 
     private void addPartitions() throws Exception {
         admin.createPartitions(Map.of("odd.growing", NewPartitions.increaseTo(5))).all().get();
-        while (admin.describeTopics(List.of("odd.growing")).allTopicNames().get().get("odd.growing").partitions().size() < 5) {
-            Thread.sleep(20);
-        }
+        awaitLeaders(Map.of("odd.growing", 5));
         try (KafkaProducer<byte[], byte[]> by = producer(Map.of())) {
             for (int i = 0; i < 100; i++) {
                 send(by, "odd.growing", i % 5, BASE_TIME + 1000 + i, text("grown"), text("grown " + i), headers());
