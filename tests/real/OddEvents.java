@@ -4,6 +4,7 @@ import java.io.BufferedReader;
 import java.io.InputStreamReader;
 import java.time.Duration;
 import java.util.ArrayList;
+import java.util.Arrays;
 import java.util.HashMap;
 import java.util.LinkedHashMap;
 import java.util.List;
@@ -31,8 +32,8 @@ import org.apache.kafka.common.serialization.ByteArraySerializer;
  *
  * usage: OddEvents BOOTSTRAP STAGE...      stages in the order given; see the switch in stage()
  *
- * Topics are called odd.*; "topics" prints their names, one a line. Partitions are chosen here and batches are sent in order by one
- * producer, so offsets are the same in every run.
+ * Topics are called odd.*; "topics" prints their names, one a line. topic:NAME:PARTITIONS[:KEY:VALUE]... creates another one that takes
+ * any time, for replays. Partitions are chosen here and batches are sent in order by one producer, so offsets are the same in every run.
  */
 public final class OddEvents {
     private static final String FOREVER = Long.toString(Long.MAX_VALUE);
@@ -68,6 +69,13 @@ public final class OddEvents {
     }
 
     private void stage(String name) throws Exception {
+        if (name.startsWith("topic:")) {
+            String[] parts = name.split(":");
+            Map<String, NewTopic> one = new LinkedHashMap<>();
+            topic(one, parts[1], Integer.parseInt(parts[2]), Arrays.copyOfRange(parts, 3, parts.length));
+            create(one);
+            return;
+        }
         switch (name) {
             case "topics" -> topics().keySet().forEach(System.out::println);
             case "create" -> create(topics());

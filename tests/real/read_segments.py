@@ -5,7 +5,7 @@
 
 Per partition: each offset exactly once and in order; cuts, class maps and gaps tile 0 to the position; block hashes, Merkle root and
 lead hash follow from the bytes. With several readers all must see the same events (default: fastavro alone). --dump writes
-DIR/HUB.INCARNATION.jsonl of canonical lines. Prints one JSON line a partition; problems go to standard error, exit status 1.
+DIR/HUB/INCARNATION.jsonl of canonical lines. Prints one JSON line a partition; problems go to standard error, exit status 1.
 """
 
 import argparse
@@ -203,11 +203,17 @@ class Vault:
         return found
 
 
+def dump_file(folder, hub, incarnation):
+    path = pathlib.Path(folder) / hub / f"{incarnation}.jsonl"
+    path.parent.mkdir(parents=True, exist_ok=True)
+    return open(path, "w", encoding="utf-8", newline="\n")
+
+
 def read(vault, dump=None, out=None):
     """Go through everything; facts per partition."""
     all_facts = []
     for (hub, incarnation), keys in vault.hubs().items():
-        target = open(pathlib.Path(dump) / f"{hub}.{incarnation}.jsonl", "w", encoding="utf-8", newline="\n") if dump else None
+        target = dump_file(dump, hub, incarnation) if dump else None
         for key in keys:
             facts = {}
             for event in vault.events(key, facts):
@@ -228,8 +234,6 @@ def main():
     parser.add_argument("--dump")
     parser.add_argument("--hub")
     arguments = parser.parse_args()
-    if arguments.dump:
-        pathlib.Path(arguments.dump).mkdir(parents=True, exist_ok=True)
     vault = Vault(arguments.vault, arguments.reader or ("fastavro",), arguments.hub)
     facts = read(vault, arguments.dump, sys.stdout)
     vault.close()

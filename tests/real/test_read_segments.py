@@ -133,7 +133,7 @@ class ReadSegments(unittest.TestCase):
         self.two_cuts()
         self.assertEqual(self.check("fastavro", "avro", "java"), [])
         self.assertEqual((self.facts[0]["position"], self.facts[0]["events"], self.facts[0]["segments"]), (30, 22, 3))
-        events = list(canonical.read(self.folder / "h.1.jsonl"))
+        events = list(canonical.read(self.folder / "h" / "1.jsonl"))
         self.assertEqual([one.offset for one in events], [*range(0, 7), 9, 10, *range(12, 20), *range(25, 30)])
         for one in events:
             made = event(one.offset)
@@ -148,7 +148,7 @@ class ReadSegments(unittest.TestCase):
             one["headers"] = [{"name": pair["name"].encode(), "value": pair["value"]} for pair in one["headers"]]
         self.put(0, segment(header(0, 3), odd, schema=fastavro.parse_schema(raw)))
         self.assertEqual(self.check("fastavro", "avro", "java"), [])
-        events = list(canonical.read(self.folder / "h.1.jsonl"))
+        events = list(canonical.read(self.folder / "h" / "1.jsonl"))
         self.assertEqual([one.timestamp for one in events], [1000, -2**63, 2**63 - 1])
         self.assertEqual(events[2].headers, ((b"\xff", None),))
 

@@ -1,0 +1,90 @@
+#!/usr/bin/env python3
+"""Every odd event that a real broker can hold is captured, and three independent readers see what the Java client saw in the hub."""
+
+import bed
+
+TRANSACTIONS, COMPACTED, TRIMMED = "odd.transactions", "odd.compacted", "odd.trimmed"
+
+
+def holes(dump):
+    """Offsets below the last event that hold none: partition -> ranges."""
+    found, position = {}, {}
+    for event in bed.canonical.read(dump):
+        begin = position.get(event.partition, 0)
+        if begin < event.offset:
+            found.setdefault(event.partition, []).append([begin, event.offset])
+        position[event.partition] = event.offset + 1
+    return found
+
+
+class CaptureOdd(bed.Bed):
+    stages = ("all",)
+
+    @classmethod
+    def setUpClass(cls):
+        super().setUpClass()
+        cls.dumps = cls.dump(cls.topics(), "original")
+
+    def test_three_readers_see_in_the_archive_what_the_java_client_sees_in_the_hubs(self):
+        self.hubvault("run", "--once")
+        self.archive("fastavro", "avro", "java")
+        self.assert_archive_equals(self.dumps)
+
+    def test_deflate_and_uncompressed_segments_hold_the_same(self):
+        for codec in ("deflate", "null"):
+            with self.subTest(codec=codec):
+                self.vault = self.work / f"vault-{codec}"
+                self.config({"segment.codec": codec})
+                self.hubvault("run", "--once")
+                self.archive("fastavro", "avro", "java")
+                self.assert_archive_equals(self.dumps)
+
+    def test_small_segments_and_blocks_hold_the_same(self):
+        self.config({"segment.max-bytes": "64KiB", "segment.block-bytes": "4KiB"})
+        self.hubvault("run", "--once")
+        facts = self.archive()
+        self.assert_archive_equals(self.dumps)
+        self.assertGreater(facts["odd.bulk", 1, 0]["cuts"], 3)
+
+    def test_each_hole_is_a_gap_with_its_cause(self):
+        self.hubvault("run", "--once")
+        facts = self.archive()
+        for topic, cause in ((TRANSACTIONS, "transaction"), (COMPACTED, "compaction"), (TRIMMED, "retention")):
+            for partition, ranges in holes(self.dumps[topic]).items():
+                with self.subTest(topic=topic, partition=partition):
+                    self.assertEqual(facts[topic, 1, partition]["gaps"], [[*piece, cause] for piece in ranges])
+
+    def test_a_second_run_adds_nothing(self):
+        self.hubvault("run", "--once")
+        before = self.segment_files()
+        self.assertGreater(len(before), len(self.dumps))
+        self.hubvault("run", "--once")
+        self.assertEqual(self.segment_files(), before)
+
+    def test_segments_are_read_only_files(self):
+        self.hubvault("run", "--once")
+        for name in self.segment_files():
+            self.assertEqual((self.vault / name).stat().st_mode & 0o777, 0o444, name)
+
+    def test_include_and_exclude_choose_hubs(self):
+        self.config({"source.include": "odd.codec.*,odd.bulk", "source.exclude": "*.zstd"})
+        self.hubvault("run", "--once")
+        hubs = {hub for hub, _, _ in self.archive()}
+        self.assertEqual(hubs, {"odd.bulk", "odd.codec.none", "odd.codec.gzip", "odd.codec.snappy", "odd.codec.lz4"})
+
+    def test_the_index_is_rebuilt_from_the_segments(self):
+        self.hubvault("run", "--once")
+        self.hubvault("verify")
+        segments = self.table("segments")
+        index = self.work / f"{self.vault.name}.index"
+        bed.shutil.rmtree(index)
+        self.hubvault("index", "rebuild")
+        self.assertEqual(self.table("segments"), segments)
+        self.hubvault("verify")
+        before = self.segment_files()
+        self.hubvault("run", "--once")
+        self.assertEqual(self.segment_files(), before)
+
+
+if __name__ == "__main__":
+    bed.main()
