@@ -33,6 +33,7 @@ import broker  # noqa: E402
 import canonical  # noqa: E402
 import compare  # noqa: E402
 import read_segments  # noqa: E402
+import verify_exactly_once  # noqa: E402
 
 WORK = pathlib.Path(os.environ.get("HUBVAULT_REAL_WORK", parts.PARTS / "work"))
 # A replay target has to take what the original took: any time, large events, for ever.
@@ -204,6 +205,48 @@ class Bed(unittest.TestCase):
     def table(self, *arguments, **options):
         """Rows of a command with --output json."""
         return [json.loads(line) for line in self.hubvault(*arguments, "--output", "json", **options).stdout.splitlines()]
+
+
+class LiveBed(Bed):
+    """With a producer that goes on while things happen to hubvault, and that knows afterwards what has to be there."""
+
+    partitions = 4
+
+    def produce(self, rate):
+        """A live producer and where it logs."""
+        self.odd(f"topic:live:{self.partitions}")
+        log = self.work / "live.log"
+        producer = self.start_java("Producer", self.broker.bootstrap, "live", self.partitions, rate, log, stdout=subprocess.PIPE)
+        self.assertEqual(producer.stdout.readline(), "first\n")
+        return producer, log
+
+    def stop(self, producer):
+        producer.send_signal(signal.SIGTERM)
+        producer.wait(60)
+        producer.stdout.close()
+
+    def verify(self, log):
+        """Every acknowledged event exactly once and equal, nothing else, and every promise of the format. How many there are."""
+        vault = read_segments.Vault(self.vault, ("fastavro",))
+        logged = verify_exactly_once.read_log(log)
+        right = verify_exactly_once.verify(vault, logged)
+        total = sum(len(place) for place in logged.values())
+        print(f"{right} of {total} events exactly once and equal, in {len(vault.segments)} segments", flush=True)
+        self.assertEqual(vault.problems, [])
+        self.assertEqual(right, total)
+        return total
+
+    def wait_for_segment(self, running, limit):
+        """Until a segment more than now is there; False when that takes too long or the process ends."""
+        def count():
+            return sum(1 for _ in (self.vault / "segments" / "hub=live").glob("*/*/*.avro"))
+
+        before, deadline = count(), time.monotonic() + limit
+        while running.process.poll() is None and time.monotonic() < deadline:
+            if count() > before:
+                return True
+            time.sleep(0.002)
+        return False
 
 
 def main():

@@ -14,7 +14,6 @@ there are two more listeners: SASL_SSL (PLAIN and unsigned OAUTHBEARER) and OIDC
 
 import argparse
 import json
-import os
 import pathlib
 import signal
 import subprocess
@@ -29,6 +28,9 @@ CLUSTER = "hubvaulttestbench00000w"
 # What an Event Hubs client sends: this user name, and the whole connection string as the password.
 EVENT_HUBS_USER = "$ConnectionString"
 CONNECTION_STRING = "Endpoint=sb://localhost/;SharedAccessKeyName=listen;SharedAccessKey=k3y+/w1th0dd=="
+# The same for one hub alone; accepted by the OIDC listener, which takes PLAIN as well.
+ENTITY = "odd.shapes"
+HUB_CONNECTION_STRING = f"{CONNECTION_STRING};EntityPath={ENTITY}"
 WRONG_CONNECTION_STRING = CONNECTION_STRING.replace("k3y", "bad")
 # The broker cuts a token connection after this time unless the client logs in again.
 REAUTH_MS = 10000
@@ -66,6 +68,7 @@ class Broker:
         self.properties = self.work / "server.properties"
         self.log = self.work / "broker.log"
         self.ca_file = self.work / "ca.pem"
+        self.child = None               # if this process started it
 
     # --- facts ---
 
@@ -146,7 +149,8 @@ class Broker:
                 f'{plain} required user_{EVENT_HUBS_USER}="{CONNECTION_STRING}" user_bob="pw";',
             "listener.name.sasl_ssl.oauthbearer.sasl.jaas.config": f'{bearer} required unsecuredLoginStringClaim_sub="broker";',
             "listener.name.sasl_ssl.oauthbearer.connections.max.reauth.ms": str(REAUTH_MS),
-            "listener.name.oidc.sasl.enabled.mechanisms": "OAUTHBEARER",
+            "listener.name.oidc.sasl.enabled.mechanisms": "PLAIN,OAUTHBEARER",
+            "listener.name.oidc.plain.sasl.jaas.config": f'{plain} required user_{EVENT_HUBS_USER}="{HUB_CONNECTION_STRING}";',
             "listener.name.oidc.oauthbearer.sasl.jaas.config": f"{bearer} required;",
             "listener.name.oidc.oauthbearer.sasl.server.callback.handler.class": handler,
             "listener.name.oidc.sasl.oauthbearer.jwks.endpoint.url": self._jwks_url(),
@@ -170,9 +174,9 @@ class Broker:
         if self.facts()["secure"]:
             options.append(f"-Dorg.apache.kafka.sasl.oauthbearer.allowed.urls={self._jwks_url()}")
         with open(self.log, "ab") as log:
-            child = subprocess.Popen(["java", *options, "-cp", parts.CLASS_PATH, "kafka.Kafka", str(self.properties)],
-                                     stdin=subprocess.DEVNULL, stdout=log, stderr=log, cwd=self.work, start_new_session=True)
-        self.process.write(child.pid)
+            self.child = subprocess.Popen(["java", *options, "-cp", parts.CLASS_PATH, "kafka.Kafka", str(self.properties)],
+                                          stdin=subprocess.DEVNULL, stdout=log, stderr=log, cwd=self.work, start_new_session=True)
+        self.process.write(self.child.pid)
         self.wait(timeout)
 
     def answers(self):
@@ -189,25 +193,16 @@ class Broker:
             time.sleep(0.1)
 
     def _end(self, number, timeout):
-        pid = self.process.pid()
         self.process.signal(number)
         deadline = time.monotonic() + timeout
         while self.process.pid() is not None:
-            self._reap(pid)
             if time.monotonic() > deadline:
                 return False
             time.sleep(0.02)
-        self._reap(pid)
+        if self.child is not None:
+            self.child.wait()           # only collects its status
+            self.child = None
         return True
-
-    @staticmethod
-    def _reap(pid):
-        """Take the exit status if it is our own child; a broker that another process started is nobody's concern here."""
-        if pid is not None:
-            try:
-                os.waitpid(pid, os.WNOHANG)
-            except ChildProcessError:
-                pass
 
     def stop(self, timeout=30):
         """Orderly; a broker that does not end in time is killed, which is an error."""
