@@ -1,5 +1,6 @@
 /*
  * A look is one listing of "<first>." and one ranged read per segment found; a front longer than the first read takes another one.
+ * Whoever walks a whole partition has the names already and leaves the listing out.
  *
  * The store is asked, never the index: what is decided here decides whether a put is safe.
  */
@@ -9,6 +10,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 
+#include "common/array.h"
 #include "segment/names.h"
 
 void
@@ -124,7 +126,7 @@ hash_blob(hv_storage *storage, const char *name, uint64_t size, unsigned char re
 }
 
 static hv_rc
-read_segment(const hv_chain *chain, const char *name, hv_segment_front *front, hv_index_segment *facts, hv_err *err)
+read_segment(const hv_chain *chain, const char *name, hv_segment_front *front, hv_index_segment *facts, bool *hashed, hv_err *err)
 {
     hv_blob_properties properties;
 
@@ -138,25 +140,34 @@ read_segment(const hv_chain *chain, const char *name, hv_segment_front *front, h
     uint64_t expected = front->data_start + front->header->blocks_bytes;
     if (properties.size != expected)
         return hv_err_set(err, HV_CORRUPT, "has %" PRIu64 " bytes, its header says %" PRIu64, properties.size, expected);
-    if (!properties.attributes.has_sha256)
+    *hashed = !properties.attributes.has_sha256;
+    if (*hashed)
         rc = hash_blob(chain->storage, name, properties.size, properties.attributes.sha256, err);
     if (rc != HV_OK)
         return rc;
     return hv_chain_facts(front->header, front->data_start, properties.attributes.sha256, facts, err);
 }
 
-hv_rc
-hv_chain_read_segment(const hv_chain *chain, const char *name, hv_segment_front *front, hv_index_segment *facts, hv_err *err)
+static hv_rc
+read_named(const hv_chain *chain, const char *name, hv_segment_front *front, hv_index_segment *facts, bool *hashed, hv_err *err)
 {
     hv_segment_front found = {0};
 
-    hv_rc rc = read_segment(chain, name, &found, facts, err);
+    hv_rc rc = read_segment(chain, name, &found, facts, hashed, err);
     if (rc != HV_OK) {
         hv_segment_front_free(&found);
         return hv_err_prefix(err, "segment '%s'", name);
     }
     *front = found;
     return HV_OK;
+}
+
+hv_rc
+hv_chain_read_segment(const hv_chain *chain, const char *name, hv_segment_front *front, hv_index_segment *facts, hv_err *err)
+{
+    bool hashed;
+
+    return read_named(chain, name, front, facts, &hashed, err);
 }
 
 bool
@@ -181,19 +192,25 @@ hv_chain_same_cut(const hv_segment_header *a, const hv_segment_header *b)
     return true;
 }
 
-/* Append one segment to the facts of the cut. */
+/* Read one segment and append it to the facts of the cut. */
 static hv_rc
-append_segment(hv_chain_cut *cut, hv_index_segment *segment, hv_err *err)
+append_segment(const hv_chain *chain, const char *name, hv_chain_cut *cut, hv_segment_front *front, hv_err *err)
 {
-    hv_index_segment *more = realloc(cut->facts.segments, (cut->facts.segment_count + 1) * sizeof *more);
+    hv_index_segment segment;
+    bool hashed = false;
 
+    hv_rc rc = read_named(chain, name, front, &segment, &hashed, err);
+    if (rc != HV_OK)
+        return rc;
+    hv_index_segment *more = realloc(cut->facts.segments, (cut->facts.segment_count + 1) * sizeof *more);
     if (more == NULL) {
-        free(segment->blocks);
-        free(segment->missing);
+        free(segment.blocks);
+        free(segment.missing);
         return hv_err_set(err, HV_NOMEM, "no memory for %zu segments of a cut", cut->facts.segment_count + 1);
     }
     cut->facts.segments = more;
-    more[cut->facts.segment_count++] = *segment;
+    more[cut->facts.segment_count++] = segment;
+    cut->hashed += hashed ? 1 : 0;
     return HV_OK;
 }
 
@@ -201,16 +218,12 @@ static hv_rc
 add_lead(const hv_chain *chain, const hv_partition *partition, int64_t first, hv_chain_cut *cut, hv_err *err)
 {
     HV_AUTO(hv_segment_front_free) hv_segment_front front = {0};
-    hv_index_segment facts;
     hv_blob_name name = hv_name_of_lead(partition, first);
 
-    hv_rc rc = hv_chain_read_segment(chain, name.text, &front, &facts, err);
+    hv_rc rc = append_segment(chain, name.text, cut, &front, err);
     if (rc != HV_OK)
         return rc;
-    memcpy(cut->lead_sha256, facts.sha256, HV_SHA256_SIZE);
-    rc = append_segment(cut, &facts, err);
-    if (rc != HV_OK)
-        return rc;
+    memcpy(cut->lead_sha256, cut->facts.segments[0].sha256, HV_SHA256_SIZE);
     cut->lead = HV_TAKE(front.header);
     cut->facts.range = cut->lead->cut;
     cut->facts.gaps = copy_of(cut->lead->gaps, cut->lead->gap_count, sizeof *cut->facts.gaps);
@@ -224,13 +237,9 @@ static hv_rc
 add_sibling(const hv_chain *chain, const hv_partition *partition, int64_t first, const char *class_name, hv_chain_cut *cut, hv_err *err)
 {
     HV_AUTO(hv_segment_front_free) hv_segment_front front = {0};
-    hv_index_segment facts;
     hv_blob_name name = hv_name_of_sibling(partition, first, class_name);
 
-    hv_rc rc = hv_chain_read_segment(chain, name.text, &front, &facts, err);
-    if (rc != HV_OK)
-        return rc;
-    rc = append_segment(cut, &facts, err);
+    hv_rc rc = append_segment(chain, name.text, cut, &front, err);
     if (rc != HV_OK)
         return rc;
     if (!hv_chain_same_cut(front.header, cut->lead))
@@ -240,52 +249,95 @@ add_sibling(const hv_chain *chain, const hv_partition *partition, int64_t first,
     return HV_OK;
 }
 
-static bool
-listed(const hv_blob_list *names, const char *name)
+void
+hv_chain_names_clear(hv_chain_names *names)
 {
-    for (size_t i = 0; i < names->count; i++)
-        if (strcmp(names->entries[i].name, name) == 0)
+    free(names->classes);
+    free(names->stranger);
+    *names = (hv_chain_names){0};
+}
+
+static hv_rc
+add_stranger(hv_chain_names *names, const char *blob, hv_err *err)
+{
+    if (names->stranger != NULL)
+        return HV_OK;
+    names->stranger = strdup(blob);
+    return names->stranger != NULL ? HV_OK : hv_err_set(err, HV_NOMEM, "no memory for the name of a blob");
+}
+
+hv_rc
+hv_chain_names_add(hv_chain_names *names, const char *blob, hv_err *err)
+{
+    hv_name_parts parts = hv_name_parse(blob);
+
+    if (parts.kind == HV_NAME_LEAD)
+        names->has_lead = true;
+    if (parts.kind == HV_NAME_LEAD)
+        return HV_OK;
+    if (parts.kind != HV_NAME_SIBLING || names->class_count == HV_SEGMENT_MAX_CLASSES)
+        return add_stranger(names, blob, err);
+    if (!hv_array_room(&names->classes, names->class_count, &names->class_room, sizeof *names->classes))
+        return hv_err_set(err, HV_NOMEM, "no memory for the names of a cut");
+    memcpy(names->classes[names->class_count++], parts.class_name, sizeof parts.class_name);
+    return HV_OK;
+}
+
+static bool
+has_class(const hv_chain_names *names, const char *class_name)
+{
+    for (size_t i = 0; i < names->class_count; i++)
+        if (strcmp(names->classes[i], class_name) == 0)
+            return true;
+    return false;
+}
+
+static bool
+promises(const hv_segment_header *lead, const char *class_name)
+{
+    for (size_t c = 0; c < lead->class_count; c++)
+        if (strcmp(lead->classes[c].class_name, class_name) == 0)
             return true;
     return false;
 }
 
 /* Every name that the listing shows must be the lead or a sibling that its class map promises. */
 static hv_rc
-check_no_stranger(const hv_blob_list *names, const hv_segment_header *lead, hv_err *err)
+check_no_stranger(const hv_chain_names *names, const hv_partition *partition, const hv_segment_header *lead, hv_err *err)
 {
-    for (size_t i = 0; i < names->count; i++) {
-        hv_name_parts parts = hv_name_parse(names->entries[i].name);
-        bool known = parts.kind == HV_NAME_LEAD;
-        for (size_t c = 0; parts.kind == HV_NAME_SIBLING && c < lead->class_count; c++)
-            known = known || strcmp(lead->classes[c].class_name, parts.class_name) == 0;
-        if (!known)
-            return hv_err_set(err, HV_CORRUPT, "blob '%s' lies where no segment of the cut has its place", names->entries[i].name);
-    }
-    return HV_OK;
+    hv_blob_name name = {.text = ""};
+    const char *stranger = names->stranger;
+
+    for (size_t i = 0; stranger == NULL && i < names->class_count; i++)
+        if (!promises(lead, names->classes[i])) {
+            name = hv_name_of_sibling(partition, lead->cut.first, names->classes[i]);
+            stranger = name.text;
+        }
+    if (stranger == NULL)
+        return HV_OK;
+    return hv_err_set(err, HV_CORRUPT, "blob '%s' lies where no segment of the cut has its place", stranger);
 }
 
 static hv_rc
-look(const hv_chain *chain, const hv_partition *partition, int64_t first, hv_chain_cut *cut, hv_err *err)
+read_cut(const hv_chain *chain, const hv_partition *partition, int64_t first, const hv_chain_names *names, hv_chain_cut *cut,
+         hv_err *err)
 {
-    HV_AUTO(hv_blob_list_free) hv_blob_list names = {0};
-    hv_blob_name prefix = hv_prefix_of_cut(partition, first), lead = hv_name_of_lead(partition, first);
-    hv_list_request request = {.prefix = prefix.text, .max = 2 * HV_SEGMENT_MAX_CLASSES};
+    hv_blob_name lead = hv_name_of_lead(partition, first);
 
-    hv_rc rc = chain->storage->ops->list(chain->storage, &request, &names, err);
-    if (rc != HV_OK)
-        return rc;
-    if (names.count == 0 && !names.more)
+    if (!names->has_lead && names->class_count == 0 && names->stranger == NULL)
         return hv_err_set(err, HV_NOT_FOUND, "there is no segment '%s'", lead.text);
-    rc = add_lead(chain, partition, first, cut, err);
-    if (rc == HV_NOT_FOUND && names.count > 0)
-        return hv_err_set(err, HV_CORRUPT, "there is a sibling '%s' without its lead", names.entries[0].name);
+    hv_rc rc = add_lead(chain, partition, first, cut, err);
+    if (rc == HV_NOT_FOUND && names->class_count > 0)
+        return hv_err_set(err, HV_CORRUPT, "there is a sibling '%s' without its lead",
+                          hv_name_of_sibling(partition, first, names->classes[0]).text);
+    if (rc == HV_NOT_FOUND && names->stranger != NULL)
+        return hv_err_set(err, HV_CORRUPT, "blob '%s' lies where only a cut has its place", names->stranger);
     if (rc == HV_OK)
-        rc = check_no_stranger(&names, cut->lead, err);
+        rc = check_no_stranger(names, partition, cut->lead, err);
     cut->complete = true;
     for (size_t c = 0; rc == HV_OK && c < cut->lead->class_count; c++) {
         const char *class_name = cut->lead->classes[c].class_name;
-        hv_blob_name name = hv_name_of_sibling(partition, first, class_name);
-        if (listed(&names, name.text))
+        if (has_class(names, class_name))
             rc = add_sibling(chain, partition, first, class_name, cut, err);
         else
             cut->complete = false;
@@ -294,17 +346,32 @@ look(const hv_chain *chain, const hv_partition *partition, int64_t first, hv_cha
 }
 
 hv_rc
-hv_chain_look(const hv_chain *chain, const hv_partition *partition, int64_t first, hv_chain_cut *ret, hv_err *err)
+hv_chain_read_cut(const hv_chain *chain, const hv_partition *partition, int64_t first, const hv_chain_names *names,
+                  hv_chain_cut *ret, hv_err *err)
 {
     hv_chain_cut found = {0};
 
-    hv_rc rc = look(chain, partition, first, &found, err);
+    hv_rc rc = read_cut(chain, partition, first, names, &found, err);
     if (rc != HV_OK) {
         hv_chain_cut_clear(&found);
         return rc;
     }
     *ret = found;
     return HV_OK;
+}
+
+hv_rc
+hv_chain_look(const hv_chain *chain, const hv_partition *partition, int64_t first, hv_chain_cut *ret, hv_err *err)
+{
+    HV_AUTO(hv_blob_list_free) hv_blob_list list = {0};
+    HV_AUTO(hv_chain_names_clear) hv_chain_names names = {0};
+    hv_blob_name prefix = hv_prefix_of_cut(partition, first);
+    hv_list_request request = {.prefix = prefix.text, .max = 2 * HV_SEGMENT_MAX_CLASSES};
+
+    hv_rc rc = chain->storage->ops->list(chain->storage, &request, &list, err);
+    for (size_t i = 0; rc == HV_OK && i < list.count; i++)
+        rc = hv_chain_names_add(&names, list.entries[i].name, err);
+    return rc == HV_OK ? hv_chain_read_cut(chain, partition, first, &names, ret, err) : rc;
 }
 
 hv_rc

@@ -21,6 +21,7 @@ typedef struct hv_chain_cut {
     unsigned char lead_sha256[HV_SHA256_SIZE];
     hv_index_cut facts;                 /* of the segments that are there: the lead first */
     bool complete;                      /* every sibling of the class map is there */
+    size_t hashed;                      /* segments of it that had to be read whole, because the store keeps no SHA-256 of them */
 } hv_chain_cut;
 
 void hv_chain_cut_clear(hv_chain_cut *cut);
@@ -34,6 +35,24 @@ bool hv_chain_cut_has(const hv_chain_cut *cut, const char *class_name);
  * the partition has to stop. Others: as storage says; nothing is known.
  */
 hv_rc hv_chain_look(const hv_chain *chain, const hv_partition *partition, int64_t first, hv_chain_cut *ret, hv_err *err) HV_MUST_USE;
+
+/* Which blobs of one cut a listing shows: all whose names begin with "<first>.". */
+typedef struct hv_chain_names {
+    bool has_lead;
+    char (*classes)[HV_CLASS_SIZE];     /* of the siblings, in the order of the listing */
+    size_t class_count, class_room;
+    char *stranger;                     /* the first name that no segment of a cut can have; NULL: none */
+} hv_chain_names;
+
+void hv_chain_names_clear(hv_chain_names *names);
+HV_DEFINE_AUTO_VALUE(hv_chain_names, hv_chain_names_clear);
+
+/* A name that begins with "<first>." of the cut. One sibling more than a class map can have is a stranger, too. HV_NOMEM only. */
+hv_rc hv_chain_names_add(hv_chain_names *names, const char *blob, hv_err *err) HV_MUST_USE;
+
+/* The part of a look behind the listing, for a caller that has listed already. Codes as above. */
+hv_rc hv_chain_read_cut(const hv_chain *chain, const hv_partition *partition, int64_t first, const hv_chain_names *names,
+                        hv_chain_cut *ret, hv_err *err) HV_MUST_USE;
 
 /* The first offset of the first lead at or behind `from`. HV_NOT_FOUND: none. One listing. */
 hv_rc hv_chain_next_lead(const hv_chain *chain, const hv_partition *partition, int64_t from, int64_t *ret, hv_err *err) HV_MUST_USE;
