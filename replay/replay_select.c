@@ -63,7 +63,7 @@ is_pattern_text(const char *text)
 {
     for (; *text != '\0'; text++)
         if (!((*text >= 'a' && *text <= 'z') || (*text >= 'A' && *text <= 'Z') || (*text >= '0' && *text <= '9')
-              || strchr("._-*?", *text) != NULL))
+              || strchr("._-*?[]!^", *text) != NULL))
             return false;
     return true;
 }
@@ -81,7 +81,7 @@ take_patterns(const hv_replay_request *request, hv_replay_selection *to, hv_err 
     for (size_t i = 0; i < request->hub_count; i++) {
         size_t len = strlen(request->hubs[i]);
         if (len == 0 || len >= HV_HUB_SIZE || !is_pattern_text(request->hubs[i]))
-            return hv_err_set(err, HV_USAGE, "a hub is named by 1 to %d letters, digits, '.', '_', '-', '*' and '?', not '%.300s'",
+            return hv_err_set(err, HV_USAGE, "a hub is named by 1 to %d letters, digits, '.', '_', '-', and the glob signs *?[]!^, not '%.300s'",
                               HV_HUB_SIZE - 1, request->hubs[i]);
         memcpy(to->patterns[to->pattern_count++], request->hubs[i], len + 1);
     }
