@@ -4,6 +4,7 @@
 #ifndef HV_SOURCE_SOURCE_DRIVERS_H
 #define HV_SOURCE_SOURCE_DRIVERS_H
 
+#include "common/token.h"
 #include "source/source.h"
 
 typedef enum hv_kafka_auth {
@@ -13,11 +14,7 @@ typedef enum hv_kafka_auth {
     HV_KAFKA_AUTH_OAUTH,                /* OAUTHBEARER, token from token_provider */
 } hv_kafka_auth;
 
-/* Gives a bearer token; see common/token.h. Called from a thread of the driver, may block. */
-typedef struct hv_kafka_token {
-    char *token;                        /* malloc(); the driver frees it */
-    int64_t expires_ms;                 /* wall clock */
-} hv_kafka_token;
+typedef hv_token hv_kafka_token;
 
 typedef struct hv_kafka_config {
     const char *bootstrap;              /* host:port[,host:port]; for a connection string NULL means its endpoint, port 9093 */
@@ -26,7 +23,7 @@ typedef struct hv_kafka_config {
     const char *ca_file;                /* NULL: of the system */
     const char *user, *password_file;   /* PLAIN */
     const char *connection_string_file; /* read anew at each (re)connect of the handle; its EntityPath, if any, is the only hub */
-    hv_rc (*token)(void *arg, hv_kafka_token *ret, hv_err *err);
+    hv_rc (*token)(void *arg, hv_kafka_token *ret, hv_err *err);    /* called in a thread of the driver, may block: hv_token_for_get */
     void *token_arg;
     const char *const *include;         /* globs; count 0: "*" */
     size_t include_count;

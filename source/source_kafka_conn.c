@@ -26,7 +26,7 @@ static void
 on_token_wanted(rd_kafka_t *rk, const char *unused, void *source)
 {
     hv_kafka *k = source;
-    hv_kafka_token token = {0};
+    HV_AUTO(hv_token_clear) hv_kafka_token token = {0};
     hv_err err;
     char text[512];
 
@@ -38,8 +38,6 @@ on_token_wanted(rd_kafka_t *rk, const char *unused, void *source)
     }
     if (rd_kafka_oauthbearer_set_token(rk, token.token, token.expires_ms, "hubvault", NULL, 0, text, sizeof text) != 0)
         (void)rd_kafka_oauthbearer_set_token_failure(rk, text);
-    explicit_bzero(token.token, strlen(token.token));
-    free(token.token);
 }
 
 static hv_rc
