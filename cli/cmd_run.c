@@ -1,0 +1,74 @@
+/* hubvault run [--once]: capture every hub into the vault. */
+#include <inttypes.h>
+
+#include "cli/cli.h"
+#include "cli/stop_signals.h"
+#include "common/clock.h"
+#include "server/service.h"
+
+typedef struct run_progress {
+    hv_cli *cli;
+    int64_t next_ms;
+} run_progress;
+
+static const hv_column columns[] = {
+    {.name = "hubs", .type = HV_OUT_NUMBER},
+    {.name = "partitions", .type = HV_OUT_NUMBER},
+    {.name = "events", .type = HV_OUT_NUMBER},
+    {.name = "cuts", .type = HV_OUT_NUMBER},
+    {.name = "adopted", .type = HV_OUT_NUMBER},
+    {.name = "gap_offsets", .type = HV_OUT_NUMBER},
+    {.name = "bytes_in", .type = HV_OUT_SIZE, .heading = "READ"},
+    {.name = "bytes_stored", .type = HV_OUT_SIZE, .heading = "STORED"},
+    {.name = "stopped", .type = HV_OUT_NUMBER},
+};
+
+static void
+show_progress(void *arg, const hv_archiver_totals *totals)
+{
+    run_progress *progress = arg;
+    int64_t now = hv_clock_boot_ms();
+
+    if (!progress->cli->terminal || now < progress->next_ms)
+        return;
+    progress->next_ms = now + 200;
+    fprintf(progress->cli->notes, "\r\033[K%" PRId64 " hubs, %" PRId64 " partitions, %" PRId64 " events read, %" PRId64
+            " cuts sealed, %" PRId64 " events to go ", totals->hubs, totals->partitions, totals->events, totals->cuts, totals->behind);
+    fflush(progress->cli->notes);
+}
+
+static void
+print_totals(hv_cli *cli, const hv_archiver_totals *totals)
+{
+    hv_out_table(cli->out, columns, sizeof columns / sizeof *columns);
+    hv_out_number(cli->out, totals->hubs);
+    hv_out_number(cli->out, totals->partitions);
+    hv_out_number(cli->out, totals->events);
+    hv_out_number(cli->out, totals->cuts);
+    hv_out_number(cli->out, totals->adopted);
+    hv_out_number(cli->out, totals->gap_offsets);
+    hv_out_number(cli->out, (int64_t)totals->bytes_in);
+    hv_out_number(cli->out, (int64_t)totals->bytes_stored);
+    hv_out_number(cli->out, totals->stopped);
+    hv_out_row_end(cli->out);
+}
+
+hv_rc
+hv_cmd_run(hv_cli *cli, hv_err *err)
+{
+    HV_AUTO(hv_stop_signals_end) hv_stop_signals *signals = NULL;
+    run_progress progress = {.cli = cli};
+    hv_archiver_totals totals = {0};
+
+    hv_rc rc = hv_stop_signals_start(&signals, err);
+    if (rc != HV_OK)
+        return rc;
+    hv_service_config config = {.options = cli->options, .log = cli->log, .once = hv_args_has(cli->args, "--once"),
+        .stop = hv_stop_signals_flag(signals), .progress = show_progress, .progress_arg = &progress};
+    rc = hv_service_run(&config, &totals, err);
+    if (cli->terminal)
+        fputs("\r\033[K", cli->notes);
+    if (rc == HV_OK || totals.partitions > 0)
+        print_totals(cli, &totals);
+    return rc;
+}

@@ -1,0 +1,174 @@
+/*
+ * Wiring and order. Start: vault and its lock, sources, index (rebuilt if the disk was lost), archiver. Stop: polling first, then what is
+ * being sealed, then the index, then the lock. Whatever is not sealed at the end is still in the hub.
+ */
+#include "server/service.h"
+
+#include <stdio.h>
+#include <stdlib.h>
+#include <time.h>
+
+#include "archiver/rebuild.h"
+#include "common/clock.h"
+#include "segment/names.h"
+#include "server/sources.h"
+#include "server/vault.h"
+
+enum {
+    TICK_MS = 20,
+    CHECK_READERS_MS = 60 * 60 * 1000,
+    PATIENCE_MS = 20000,
+    GIVE_UP_MS = 30000,
+    PUT_DEADLINE_MS = 120000,           /* capture protocol: an incomplete foreign cut is left alone for two of these */
+};
+
+static void
+log_report(void *arg, const hv_archiver_report *report)
+{
+    static const struct {
+        hv_log_level level;
+        const char *event, *msg;
+    } kinds[] = {
+        [HV_ARCHIVER_HUB] = {HV_LOG_INFO, "hub-captured", "hub is captured"},
+        [HV_ARCHIVER_SEALED] = {HV_LOG_INFO, "cut-sealed", "cut is durable and indexed"},
+        [HV_ARCHIVER_ADOPTED] = {HV_LOG_INFO, "cut-adopted", "cut of another archiver or an earlier life is indexed"},
+        [HV_ARCHIVER_GAP] = {HV_LOG_WARNING, "gap-declared", "offsets hold no event"},
+        [HV_ARCHIVER_INCARNATION] = {HV_LOG_WARNING, "hub-re-created", "hub is another one now and is captured from offset 0"},
+        [HV_ARCHIVER_TROUBLE] = {HV_LOG_WARNING, "trouble", "something failed and is tried again"},
+        [HV_ARCHIVER_STOPPED] = {HV_LOG_ERROR, "partition-stopped", "partition is not captured until an operator acts"},
+        [HV_ARCHIVER_HEADROOM] = {HV_LOG_ERROR, "headroom", "source will expire events that are not sealed"},
+    };
+    hv_log_field fields[10];
+    size_t count = 0;
+
+    if (report->partition != NULL) {
+        fields[count++] = HV_LOG_T("hub", report->partition->hub);
+        fields[count++] = HV_LOG_N("incarnation", report->partition->incarnation);
+        if (report->event != HV_ARCHIVER_HUB && report->event != HV_ARCHIVER_INCARNATION)
+            fields[count++] = HV_LOG_N("partition", report->partition->number);
+    }
+    if (report->event == HV_ARCHIVER_HUB || report->event == HV_ARCHIVER_INCARNATION)
+        fields[count++] = HV_LOG_N("partitions", report->count);
+    if (report->range.end > report->range.first) {
+        fields[count++] = HV_LOG_N("first", report->range.first);
+        fields[count++] = HV_LOG_N("end", report->range.end);
+    }
+    if (report->event == HV_ARCHIVER_SEALED || report->event == HV_ARCHIVER_ADOPTED) {
+        fields[count++] = HV_LOG_N("events", report->count);
+        fields[count++] = HV_LOG_N("bytes", (int64_t)report->bytes);
+    }
+    if (report->event == HV_ARCHIVER_GAP)
+        fields[count++] = HV_LOG_T("cause", hv_gap_cause_text(report->cause));
+    if (report->event == HV_ARCHIVER_HEADROOM)
+        fields[count++] = HV_LOG_N("headroom_ms", report->headroom_ms);
+    if (report->text != NULL)
+        fields[count++] = HV_LOG_T("cause", report->text);
+    if (report->err != NULL)
+        fields[count++] = HV_LOG_T("error", report->err->msg);
+    hv_log_write(arg, kinds[report->event].level, kinds[report->event].event, kinds[report->event].msg, fields, count);
+}
+
+/* An index that knows nothing, of a store that has something: the disk was lost. */
+static hv_rc
+index_is_lost(const hv_vault *vault, bool *ret, hv_err *err)
+{
+    HV_AUTO(hv_blob_list_free) hv_blob_list names = {0};
+    hv_list_request request = {.prefix = HV_SEGMENTS_PREFIX, .max = 1};
+    hv_index_incarnation *incarnations = NULL;
+    size_t count = 0;
+
+    hv_rc rc = hv_index_incarnations(vault->index, &incarnations, &count, err);
+    free(incarnations);
+    if (rc == HV_OK)
+        rc = vault->storage->ops->list(vault->storage, &request, &names, err);
+    if (rc == HV_OK)
+        *ret = count == 0 && names.count > 0;
+    return rc;
+}
+
+static hv_rc
+rebuild_if_lost(const hv_service_config *config, const hv_vault *vault, hv_err *err)
+{
+    hv_rebuild_config rebuild = {.storage = vault->storage, .vault = vault->marker.vault, .index = vault->index, .stop = config->stop};
+    hv_rebuild_facts facts = {0};
+    bool lost = false;
+
+    hv_rc rc = index_is_lost(vault, &lost, err);
+    if (rc != HV_OK || !lost)
+        return rc;
+    hv_log_write(config->log, HV_LOG_WARNING, "index-rebuild", "index is empty and the vault is not: it is rebuilt from the segments", NULL, 0);
+    rc = hv_rebuild(&rebuild, &facts, err);
+    hv_log_field fields[] = {HV_LOG_N("cuts", facts.cuts), HV_LOG_N("events", facts.events), HV_LOG_N("problems", facts.problems)};
+    if (rc == HV_OK || rc == HV_GAP)
+        hv_log_write(config->log, HV_LOG_INFO, "index-rebuilt", "index is rebuilt", fields, 3);
+    return rc == HV_GAP ? HV_OK : rc;   /* what is wrong with a partition stops that partition */
+}
+
+static hv_archiver_config
+archiver_config(const hv_service_config *config, const hv_vault *vault, const hv_sources *sources)
+{
+    const hv_options *options = config->options;
+    hv_archiver_config made = {.storage = vault->storage, .index = vault->index, .vault = vault->marker.vault,
+        .codec = (hv_codec)options->segment_codec, .level = (int)options->segment_level,
+        .block_bytes = (size_t)options->segment_block_bytes, .max_bytes = (uint64_t)options->segment_max_bytes,
+        .max_age_ms = options->segment_max_age_ms, .memory_bytes = options->archiver_memory / 4 * 3,
+        .workers = (unsigned)options->archiver_workers, .uploaders = (unsigned)options->archiver_uploaders, .once = config->once,
+        .discovery_ms = options->source_discovery_interval_ms, .headroom_warning_ms = options->archiver_headroom_warning_ms,
+        .commit = options->archiver_group_commit, .foreign_wait_ms = 2 * PUT_DEADLINE_MS, .patience_ms = PATIENCE_MS,
+        .give_up_ms = GIVE_UP_MS, .report = log_report, .report_arg = config->log};
+
+    made.sources = hv_sources_all(sources, &made.source_count);
+    return made;
+}
+
+static void
+watch(const hv_service_config *config, hv_archiver *archiver, hv_index *index)
+{
+    int64_t readers_checked = hv_clock_boot_ms();
+    bool stopped = false;
+
+    while (!hv_archiver_ended(archiver)) {
+        hv_archiver_totals totals;
+        hv_err err;
+        int freed;
+        (void)nanosleep(&(struct timespec){.tv_nsec = TICK_MS * 1000000L}, NULL);
+        if (config->progress != NULL) {
+            hv_archiver_totals_read(archiver, &totals);
+            config->progress(config->progress_arg, &totals);
+        }
+        if (atomic_load(config->stop) && !stopped) {
+            stopped = true;
+            hv_archiver_stop(archiver);
+        }
+        if (hv_clock_boot_ms() - readers_checked >= CHECK_READERS_MS) {
+            readers_checked = hv_clock_boot_ms();
+            (void)!hv_index_check_readers(index, &freed, &err);         /* a failed check costs disk space, nothing else */
+        }
+    }
+}
+
+hv_rc
+hv_service_run(const hv_service_config *config, hv_archiver_totals *ret, hv_err *err)
+{
+    HV_AUTO(hv_vault_close) hv_vault *vault = NULL;
+    HV_AUTO(hv_sources_close) hv_sources *sources = NULL;
+    hv_archiver *archiver = NULL;
+
+    hv_rc rc = hv_vault_open(config->options, HV_VAULT_WRITE | HV_VAULT_CREATE, &vault, err);
+    if (rc == HV_OK)
+        rc = hv_sources_open(config->options, &sources, err);
+    if (rc == HV_OK)
+        rc = rebuild_if_lost(config, vault, err);
+    if (rc != HV_OK)
+        return rc;
+    hv_archiver_config made = archiver_config(config, vault, sources);
+    rc = hv_archiver_start(&made, &archiver, err);
+    if (rc != HV_OK)
+        return rc;
+    hv_log_field fields[] = {HV_LOG_T("vault", vault->marker.vault), HV_LOG_T("store", vault->storage->ops->location(vault->storage))};
+    hv_log_write(config->log, HV_LOG_INFO, "started", "capture has begun", fields, 2);
+    watch(config, archiver, vault->index);
+    rc = hv_archiver_join(archiver, ret, err);
+    hv_log_write(config->log, HV_LOG_INFO, "ended", "capture has ended", NULL, 0);
+    return rc;
+}
