@@ -56,5 +56,6 @@ int hv_cli_main(const hv_cli_start *start);
 
 hv_rc hv_cmd_options(hv_cli *cli, hv_err *err);
 hv_rc hv_cmd_completion(hv_cli *cli, hv_err *err);
+hv_rc hv_cmd_run(hv_cli *cli, hv_err *err);
 
 #endif

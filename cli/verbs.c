@@ -21,7 +21,16 @@ static const hv_flag options_flags[] = {
     {.name = NULL},
 };
 
+static const hv_flag run_flags[] = {
+    {.name = "--once", .help = "Capture up to the high watermarks seen at the start, seal, and end."},
+    {.name = NULL},
+};
+
 const hv_verb hv_verbs[] = {
+    {.name = "run", .values = "", .help = "Capture every hub into the vault", .flags = run_flags,
+     .needs = HV_NEED_STORE | HV_NEED_INDEX | HV_NEED_SOURCE, .run = hv_cmd_run,
+     .details = "Runs until SIGTERM or SIGINT, then seals what is open and ends. Killed at any moment it loses nothing:\n"
+                "the next run goes on behind the last cut that is in the store."},
     {.name = "options", .values = "", .help = "Show every option, its value, and where that comes from", .flags = options_flags,
      .run = hv_cmd_options},
     {.name = "completion", .values = "", .help = "Print the completion script for bash", .needs_no_options = true,
