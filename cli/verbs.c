@@ -31,6 +31,9 @@ const hv_verb hv_verbs[] = {
      .needs = HV_NEED_STORE | HV_NEED_INDEX | HV_NEED_SOURCE, .run = hv_cmd_run,
      .details = "Runs until SIGTERM or SIGINT, then seals what is open and ends. Killed at any moment it loses nothing:\n"
                 "the next run goes on behind the last cut that is in the store."},
+    {.name = "demo", .values = "[DIR]", .max_values = 1, .help = "Show the main job from end to end, with nothing but this machine",
+     .needs_no_options = true, .run = hv_cmd_demo,
+     .details = "Makes a folder (hubvault-demo, or DIR) with a configuration, a vault and an index, and leaves it there."},
     {.name = "options", .values = "", .help = "Show every option, its value, and where that comes from", .flags = options_flags,
      .run = hv_cmd_options},
     {.name = "completion", .values = "", .help = "Print the completion script for bash", .needs_no_options = true,
