@@ -20,7 +20,7 @@ typedef struct hv_demo_event {
     const char *hub, *team, *name;
     int32_t partition;
     hv_event event;
-    char type[128], source[64], subject[96], id[40], time[32], body[512];
+    char type[128], source[64], subject[96], id[40], time[64], body[512];
     hv_header headers[HV_DEMO_HEADERS];
 } hv_demo_event;
 
