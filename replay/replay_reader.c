@@ -183,7 +183,7 @@ compare_runs(const void *a, const void *b, void *arg)
 static void
 link_runs(loaded_cut *loaded)
 {
-    if (loaded->lane_count > 1)
+    if (loaded->lane_count > 1 && loaded->run_count > 1)
         qsort_r(loaded->runs, loaded->run_count, sizeof *loaded->runs, compare_runs, loaded);
     for (size_t i = loaded->run_count; i-- > 0;) {
         lane *of = &loaded->lanes[loaded->runs[i].lane];
