@@ -12,7 +12,7 @@
 #include "common/array.h"
 #include "common/clock.h"
 
-enum { CHECK_MS = 100, ITEMS_PER_TURN = 256, IDLE_POLL_MS = 100, BUSY_POLL_MS = 5, HEADROOM_AGAIN_MS = 5 * 60 * 1000 };
+enum { CHECK_MS = 100, WATERMARKS_MS = 2000, ITEMS_PER_TURN = 256, IDLE_POLL_MS = 100, BUSY_POLL_MS = 5, HEADROOM_AGAIN_MS = 5 * 60 * 1000 };
 
 void
 hv_tell_free(hv_tell *tell)
@@ -189,6 +189,9 @@ handle(hv_capture *capture, hv_tell *tell)
     case HV_TELL_RETURNED:
         hv_capture_returned(capture, tell);
         break;
+    case HV_TELL_OTHER:
+        hv_capture_other(capture, tell);
+        break;
     case HV_TELL_WATERMARKS:
         handle_watermarks(capture, tell);
         break;
@@ -348,6 +351,19 @@ add_behind(hv_captured *captured, void *arg)
         *(int64_t *)arg += captured->high - captured->position;
 }
 
+/* What the last fetches said: how far behind capture is. */
+static void
+refresh_high(hv_captured *captured, void *arg)
+{
+    hv_source *source = captured->capture->source;
+    int64_t low, high;
+
+    (void)arg;
+    if (captured->assigned && source->ops->known_watermarks(source, captured->id.hub, captured->id.number, &low, &high) &&
+        high > captured->high)
+        captured->high = high;
+}
+
 static void
 check_all(hv_capture *capture)
 {
@@ -357,6 +373,10 @@ check_all(hv_capture *capture)
         return;
     capture->checked_boot_ms = now;
     for_each(capture, check_one, &now);
+    if (now - capture->watermarks_boot_ms >= WATERMARKS_MS) {
+        capture->watermarks_boot_ms = now;
+        for_each(capture, refresh_high, NULL);
+    }
     for_each(capture, add_behind, &behind);
     atomic_store(&capture->behind, behind);
     for (size_t h = 0; h < capture->hub_count; h++)

@@ -95,6 +95,7 @@ typedef enum hv_tell_kind {
     HV_TELL_SEALED,                     /* job, rc, err */
     HV_TELL_ADMITTED,                   /* hub, identity, incarnation, policy, partitions */
     HV_TELL_RETURNED,                   /* hub, partitions with low and high only: a hub that was gone is there again */
+    HV_TELL_OTHER,                      /* hub, identity: it is listed under another identity now */
     HV_TELL_WATERMARKS,                 /* hub, one partition with low, high, rc */
     HV_TELL_DISCOVERED,                 /* a look at the hubs is over; first_done */
     HV_TELL_STOP,
@@ -128,7 +129,7 @@ struct hv_capture {
     size_t sealing_count;               /* jobs out of our hands */
     bool stopping;                      /* no more polling; seal what is open */
     bool discovered;                    /* the first look at the hubs is over */
-    int64_t started_boot_ms, checked_boot_ms;
+    int64_t started_boot_ms, checked_boot_ms, watermarks_boot_ms;
     uint64_t next_generation;
     hv_rc rc;                           /* first failure; read after the thread was joined */
     hv_err err;
@@ -191,6 +192,7 @@ void hv_capture_fill_free(hv_capture_fill *fill);
 /* capture_hub.c: hubs that appear, grow, vanish and come back as others. */
 void hv_capture_admitted(hv_capture *capture, hv_tell *tell);
 void hv_capture_returned(hv_capture *capture, hv_tell *tell);
+void hv_capture_other(hv_capture *capture, const hv_tell *tell);
 void hv_captured_gone(hv_captured *captured);
 void hv_captured_other_hub(hv_captured *captured, int cause);
 void hv_capture_claim_if_clean(hv_captured_hub *hub);

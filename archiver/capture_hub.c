@@ -211,6 +211,16 @@ hv_capture_claim_if_clean(hv_captured_hub *hub)
     hv_scout_claim(hub->partitions[0]->capture->scout, hub->name, hub->incarnation, hub->leaving_cause);
 }
 
+/* The source says that this is another hub now. */
+void
+hv_capture_other(hv_capture *capture, const hv_tell *tell)
+{
+    hv_captured_hub *hub = hv_capture_find_hub(capture, tell->hub);
+
+    if (hub != NULL && hub->partition_count > 0 && strcmp(hub->identity, tell->identity) != 0)
+        hv_captured_other_hub(hub->partitions[0], HV_INCARNATION_IDENTITY);
+}
+
 /* A hub is listed again. If its log is shorter than what we hold it is another one; else the probe will tell. */
 void
 hv_capture_returned(hv_capture *capture, hv_tell *tell)

@@ -30,6 +30,7 @@ typedef struct known_hub {
     char name[HV_HUB_SIZE];
     int32_t admitted;                   /* partitions told so far */
     uint32_t incarnation;
+    char identity[128];                 /* when it was admitted; empty: the source has none */
     bool expected;                      /* vanished; tell when it is back */
 } known_hub;
 
@@ -266,6 +267,7 @@ admit(hv_scout *scout, known_hub *known, const char *identity, int32_t from, int
         return rc;
     }
     known->incarnation = record.incarnation;
+    (void)snprintf(known->identity, sizeof known->identity, "%s", identity);
     known->admitted = to;
     known->expected = false;
     hv_capture_tell(scout->capture, tell);
@@ -316,6 +318,17 @@ tell_returned(hv_scout *scout, known_hub *known, const hv_source_hub *hub)
     hv_capture_tell(scout->capture, tell);
 }
 
+static void
+tell_other(hv_scout *scout, const known_hub *known, const hv_source_hub *hub)
+{
+    hv_tell *tell = new_tell(HV_TELL_OTHER, known->name, 0);
+
+    if (tell == NULL)
+        return;
+    (void)snprintf(tell->identity, sizeof tell->identity, "%s", hub->identity);
+    hv_capture_tell(scout->capture, tell);
+}
+
 static hv_rc
 meet(hv_scout *scout, const hv_source_hub *hub, hv_err *err)
 {
@@ -325,6 +338,10 @@ meet(hv_scout *scout, const hv_source_hub *hub, hv_err *err)
         return no_memory(err);
     if (known->expected)
         tell_returned(scout, known, hub);
+    else if (known->identity[0] != '\0' && strcmp(known->identity, hub->identity) != 0) {
+        tell_other(scout, known, hub);
+        return HV_OK;
+    }
     if (hub->partitions > known->admitted)
         return admit(scout, known, hub->identity, known->admitted, hub->partitions, HV_INCARNATION_FIRST, err);
     return HV_OK;

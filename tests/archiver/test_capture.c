@@ -302,6 +302,30 @@ START_TEST(a_hub_that_vanishes_and_returns_as_another_while_running_is_a_new_inc
 }
 END_TEST
 
+START_TEST(another_identity_while_running_is_a_new_incarnation)
+{
+    hv_archiver *archiver = NULL;
+    hv_err err;
+
+    hv_scripted_delete(r->source, RIG_HUB);
+    hv_scripted_hub(r->source, RIG_HUB, 2, "id-1");
+    r->config.sources = &r->source;
+    r->config.storage = r->storage;
+    r->config.max_age_ms = 100;
+    ck_hv_ok(hv_archiver_start(&r->config, &archiver, &err));
+    usleep(200000);
+    hv_scripted_hub(r->source, RIG_HUB, 2, "id-2");     /* nothing was ever in it: no offset can tell */
+    usleep(300000);
+    rig_produce(r, 2, 0, 30);
+    for (int i = 0; i < 500 && rig_position(r, 2, 0) < 30; i++)
+        usleep(10000);
+    hv_archiver_stop(archiver);
+    ck_hv_ok(hv_archiver_join(archiver, NULL, &err));
+    rig_check_all_captured(r);
+    ck_assert_int_eq(rig_position(r, 2, 0), 30);
+}
+END_TEST
+
 START_TEST(expiry_under_the_reader_while_running_becomes_a_retention_gap)
 {
     hv_archiver *archiver = NULL;
@@ -351,6 +375,7 @@ main(void)
     tcase_add_test(tests, a_cut_is_closed_by_age_although_nothing_follows);
     tcase_add_test(tests, stop_seals_what_is_open);
     tcase_add_test(tests, a_hub_that_vanishes_and_returns_as_another_while_running_is_a_new_incarnation);
+    tcase_add_test(tests, another_identity_while_running_is_a_new_incarnation);
     tcase_add_test(tests, expiry_under_the_reader_while_running_becomes_a_retention_gap);
     return ck_hv_run("capture", tests);
 }
