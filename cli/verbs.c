@@ -1,5 +1,6 @@
 /* The commands, and the flags that every command understands. Dispatch, help, manual and completion come from these tables. */
 #include "cli/cli.h"
+#include "cli/replay_cli.h"
 
 #define WORDS(...) ((const char *const[]){__VA_ARGS__, NULL})
 
@@ -31,6 +32,13 @@ const hv_verb hv_verbs[] = {
      .needs = HV_NEED_STORE | HV_NEED_INDEX | HV_NEED_SOURCE, .run = hv_cmd_run,
      .details = "Runs until SIGTERM or SIGINT, then seals what is open and ends. Killed at any moment it loses nothing:\n"
                 "the next run goes on behind the last cut that is in the store."},
+    {.name = "replay", .values = "[HUB...]", .max_values = 1000, .help = "Give any stretch of history back, exactly as it went in",
+     .flags = hv_replay_flags, .needs = HV_NEED_STORE | HV_NEED_INDEX, .run = hv_cmd_replay,
+     .details = "HUB is a name or a glob; without one, all hubs. Ranges are half-open: from is included, to is not.\n"
+                "At its end a replay says how much it read and sent, and prints a cursor: a later replay\n"
+                "goes on exactly there."},
+    {.name = "show", .values = "HUB PARTITION OFFSET", .min_values = 3, .max_values = 3, .flags = hv_show_flags,
+     .help = "Show one event and where it is stored, or why there is none", .needs = HV_NEED_STORE | HV_NEED_INDEX, .run = hv_cmd_show},
     {.name = "demo", .values = "[DIR]", .max_values = 1, .help = "Show the main job from end to end, with nothing but this machine",
      .needs_no_options = true, .run = hv_cmd_demo,
      .details = "Makes a folder (hubvault-demo, or DIR) with a configuration, a vault and an index, and leaves it there."},

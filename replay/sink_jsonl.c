@@ -1,20 +1,9 @@
-/*
- * One JSON object per line, the envelope of docs/REPLAY.md.
- *
- * A body that is one JSON value goes into the line as it is. Two exceptions keep the envelope unambiguous: the value `null` goes out
- * as base64, because "value":null says that there is no value; and line feeds and carriage returns become blanks, because a line has
- * to stay a line (in valid JSON they stand between tokens only, so the value does not change). Whatever is not JSON is base64.
- *
- * What belongs to the partition is formatted once and kept until another partition comes.
- */
-#include "replay/output.h"
-#include "replay/sinks.h"
-
+/* One JSON object per line. What belongs to the partition is formatted once and kept until another partition comes. */
 #include <stdlib.h>
 
-#include "common/base64.h"
-#include "common/json_out.h"
-#include "common/time_text.h"
+#include "replay/json_envelope.h"
+#include "replay/output.h"
+#include "replay/sinks.h"
 
 typedef struct jsonl_sink {
     hv_sink base;
@@ -24,176 +13,21 @@ typedef struct jsonl_sink {
     hv_buf opening;                     /* {"hub":"...","incarnation":1,"partition":0,"offset": */
 } jsonl_sink;
 
-enum {
-    NUMBER_MAX = 20,                    /* of INT64_MIN */
-    FIXED_MAX = 256,                    /* more than all literal text, the number and the time of one envelope */
-};
-
-#define PUT_LITERAL(at, text) (memcpy((at), "" text, sizeof text - 1), (at) + sizeof text - 1)
-
-static char *
-put_number(char *at, int64_t number)
-{
-    char digits[NUMBER_MAX];
-    uint64_t rest = number < 0 ? 0 - (uint64_t)number : (uint64_t)number;
-    int count = 0;
-
-    if (number < 0)
-        *at++ = '-';
-    do {
-        digits[count++] = (char)('0' + rest % 10);
-        rest /= 10;
-    } while (rest > 0);
-    while (count > 0)
-        *at++ = digits[--count];
-    return at;
-}
-
-static char *
-put_time(char *at, const hv_event *event)
-{
-    static const char *const types[] = {
-        [HV_TIMESTAMP_NONE] = "none", [HV_TIMESTAMP_CREATE] = "create", [HV_TIMESTAMP_APPEND] = "append",
-    };
-
-    if (hv_time_has_date(event->timestamp_ms)) {
-        hv_time_text text = hv_time_format(event->timestamp_ms);
-        size_t len = strlen(text.text);
-        *at++ = '"';
-        memcpy(at, text.text, len);
-        at += len;
-        *at++ = '"';
-    } else {
-        at = put_number(at, event->timestamp_ms);
-    }
-    at = PUT_LITERAL(at, ",\"timestampType\":\"");
-    size_t len = strlen(types[event->timestamp_type]);
-    memcpy(at, types[event->timestamp_type], len);
-    at += len;
-    *at++ = '"';
-    return at;
-}
-
-static void
-put_base64_member(hv_buf *to, const char *name, hv_slice bytes)
-{
-    hv_buf_put_byte(to, '"');
-    hv_buf_put_text(to, name);
-    hv_buf_put_text(to, "_base64\":\"");
-    hv_base64_encode(HV_BASE64_STANDARD, bytes, to);
-    hv_buf_put_byte(to, '"');
-}
-
-/* "name":null, "name":"text", or "name_base64":"..." for what is not UTF-8. */
-static void
-put_text_member(hv_buf *to, const char *name, hv_slice bytes)
-{
-    size_t before = to->len;
-
-    hv_buf_put_byte(to, '"');
-    hv_buf_put_text(to, name);
-    hv_buf_put(to, "\":", 2);
-    if (bytes.data == NULL) {
-        hv_buf_put(to, "null", 4);
-    } else if (!hv_json_put_string(to, bytes)) {
-        to->len = before;
-        put_base64_member(to, name, bytes);
-    }
-}
-
-static void
-put_headers(hv_buf *to, const hv_event *event)
-{
-    hv_buf_put_text(to, ",\"headers\":[");
-    for (size_t i = 0; i < event->header_count; i++) {
-        hv_buf_put(to, ",{" + (i == 0 ? 1 : 0), i == 0 ? 1 : 2);
-        put_text_member(to, "name", event->headers[i].name);
-        hv_buf_put_byte(to, ',');
-        put_text_member(to, "value", event->headers[i].value);
-        hv_buf_put_byte(to, '}');
-    }
-    hv_buf_put(to, "],", 2);
-}
-
-/* Of valid JSON: whether it is the literal null, with blanks around it. */
-static bool
-is_literal_null(hv_slice json)
-{
-    const char *at = json.data, *end = at + json.len;
-
-    while (at < end && (*at == ' ' || *at == '\t' || *at == '\n' || *at == '\r'))
-        at++;
-    return *at == 'n';
-}
-
-static void
-put_on_one_line(hv_buf *to, hv_slice json)
-{
-    char *copy = hv_buf_reserve(to, json.len);
-
-    if (copy == NULL)
-        return;
-    memcpy(copy, json.data, json.len);
-    for (size_t i = 0; i < json.len; i++)
-        if (copy[i] == '\n' || copy[i] == '\r')
-            copy[i] = ' ';
-    to->len += json.len;
-}
-
-static void
-put_body(hv_buf *to, hv_slice body, bool always_base64)
-{
-    bool has_newline = false;
-
-    if (body.data == NULL) {
-        hv_buf_put_text(to, "\"value\":null");
-    } else if (always_base64 || !hv_json_valid(body, &has_newline) || is_literal_null(body)) {
-        put_base64_member(to, "value", body);
-    } else {
-        hv_buf_put(to, "\"value\":", 8);
-        if (has_newline)
-            put_on_one_line(to, body);
-        else
-            hv_buf_put(to, body.data, body.len);
-    }
-}
-
-static hv_rc
-make_opening(jsonl_sink *jsonl, const hv_partition *from, hv_err *err)
-{
-    hv_buf *to = &jsonl->opening;
-
-    jsonl->from = *from;
-    hv_buf_clear(to);
-    hv_buf_printf(to, "{\"hub\":\"%s\",\"incarnation\":%u,\"partition\":%d,\"offset\":", from->hub, (unsigned)from->incarnation,
-                  (int)from->number);   /* nothing to escape in the name of a hub */
-    return hv_buf_check(to, err);
-}
-
 static hv_rc
 jsonl_event(hv_sink *sink, const hv_partition *from, const hv_event *event, hv_err *err)
 {
     jsonl_sink *jsonl = (jsonl_sink *)sink;
-    hv_buf *to = &jsonl->output.buf;
 
     if (hv_partition_compare(from, &jsonl->from) != 0) {
-        hv_rc rc = make_opening(jsonl, from, err);
+        jsonl->from = *from;
+        hv_buf_clear(&jsonl->opening);
+        hv_json_put_opening(&jsonl->opening, from);
+        hv_rc rc = hv_buf_check(&jsonl->opening, err);
         if (rc != HV_OK)
             return rc;
     }
-    hv_buf_put(to, jsonl->opening.data, jsonl->opening.len);
-    char *start = hv_buf_reserve(to, FIXED_MAX), *at = start;
-    if (start != NULL) {
-        at = put_number(at, event->offset);
-        at = PUT_LITERAL(at, ",\"timestamp\":");
-        at = put_time(at, event);
-        *at++ = ',';
-        to->len += (size_t)(at - start);
-    }
-    put_text_member(to, "key", event->key);
-    put_headers(to, event);
-    put_body(to, event->value, jsonl->body_base64);
-    hv_buf_put(to, "}\n", 2);
+    hv_json_put_event(&jsonl->output.buf, hv_buf_slice(&jsonl->opening), event, jsonl->body_base64);
+    hv_buf_put_byte(&jsonl->output.buf, '\n');
     sink->facts.events++;
     return hv_output_full_write(&jsonl->output, err);
 }

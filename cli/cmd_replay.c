@@ -1,0 +1,71 @@
+/* hubvault replay [HUB...]: any stretch of history, exactly as it went in. */
+#include <inttypes.h>
+#include <unistd.h>
+
+#include "cli/replay_cli.h"
+#include "cli/stop_signals.h"
+#include "server/vault.h"
+
+enum { THREADS = 2 };
+
+static hv_rc
+run(hv_replay_report *report, hv_replay *replay, const hv_replay_target *target, hv_err *err)
+{
+    hv_err second;
+
+    hv_rc rc = hv_replay_run(replay, target->sink, err);
+    if (rc == HV_OK)
+        rc = hv_replay_target_sync(target, err);
+    hv_rc told = hv_replay_report_end(report, replay, target, &second);
+    if (rc == HV_OK && told != HV_OK) {
+        *err = second;
+        rc = told;
+    }
+    const hv_replay_facts *facts = hv_replay_facts_of(replay);
+    if (rc == HV_OK && facts->damaged_blocks > 0)
+        return hv_err_set(err, HV_GAP, "%" PRId64 " damaged blocks with up to %" PRId64 " events were skipped", facts->damaged_blocks,
+                          facts->damaged_events);
+    if (rc == HV_OK && facts->lost_offsets > 0)
+        return hv_err_set(err, HV_GAP, "%" PRId64 " offsets expired in the hub before they could be read", facts->lost_offsets);
+    return rc;
+}
+
+/* A bar would write over events that go to the same terminal. */
+static bool
+bar_is_welcome(const hv_cli *cli)
+{
+    return cli->terminal && (hv_args_has(cli->args, "--out") || !isatty(fileno(cli->to)));
+}
+
+hv_rc
+hv_cmd_replay(hv_cli *cli, hv_err *err)
+{
+    HV_AUTO(hv_stop_signals_end) hv_stop_signals *signals = NULL;
+    HV_AUTO(hv_vault_close) hv_vault *vault = NULL;
+    HV_AUTO(hv_replay_words_clear) hv_replay_words words = {.hubs = NULL};
+    HV_AUTO(hv_replay_close) hv_replay *replay = NULL;
+    HV_AUTO(hv_replay_target_close) hv_replay_target target = {.fd = -1};
+    hv_replay_report report = {.cli = cli, .shows_progress = bar_is_welcome(cli)};
+    hv_replay_forecast forecast;
+
+    hv_rc rc = hv_replay_words_read(cli, &words, err);
+    if (rc == HV_OK)
+        rc = hv_stop_signals_start(&signals, err);
+    if (rc == HV_OK)
+        rc = hv_vault_open(cli->options, 0, &vault, err);
+    if (rc != HV_OK)
+        return rc;
+    report.stop = hv_stop_signals_flag(signals);
+    hv_replay_config config = {.index = vault->index, .storage = vault->storage, .vault = vault->marker.vault, .threads = THREADS,
+                               .observer = hv_replay_report_observer(&report)};
+    rc = hv_replay_open(&config, &words.request, &replay, err);
+    if (rc == HV_OK && hv_args_has(cli->args, "--dry-run")) {
+        rc = hv_replay_dry_run(replay, &forecast, err);
+        if (rc == HV_OK)
+            hv_replay_report_forecast(cli, &forecast);
+        return rc;
+    }
+    if (rc == HV_OK)
+        rc = hv_replay_target_open(cli, &target, err);
+    return rc == HV_OK ? run(&report, replay, &target, err) : rc;
+}

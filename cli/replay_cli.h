@@ -1,0 +1,66 @@
+/*
+ * The parts of `hubvault replay`: its flags, the request and the sink they mean, and what is said about it.
+ */
+#ifndef HV_CLI_REPLAY_CLI_H
+#define HV_CLI_REPLAY_CLI_H
+
+#include <stdatomic.h>
+
+#include "cli/cli.h"
+#include "replay/replay.h"
+
+extern const hv_flag hv_replay_flags[];
+extern const hv_flag hv_show_flags[];
+
+/* A request and everything it borrows. */
+typedef struct hv_replay_words {
+    hv_replay_request request;
+    const char **hubs;
+    int32_t *partitions;
+    hv_key_filter *keys;
+    hv_header_filter *headers;
+    hv_slice *types;
+    hv_buf decoded;                     /* keys that came as base64 */
+    hv_buf cursor;
+} hv_replay_words;
+
+void hv_replay_words_clear(hv_replay_words *words);
+HV_DEFINE_AUTO_VALUE(hv_replay_words, hv_replay_words_clear);
+
+/* HV_USAGE, naming the flag. */
+hv_rc hv_replay_words_read(const hv_cli *cli, hv_replay_words *ret, hv_err *err) HV_MUST_USE;
+
+/* Where the events go. */
+typedef struct hv_replay_target {
+    hv_sink *sink;
+    int fd;                             /* of a file that has to be synchronised and closed; -1: none */
+    const char *name;
+    bool is_stdout;
+} hv_replay_target;
+
+void hv_replay_target_close(hv_replay_target *target);
+HV_DEFINE_AUTO_VALUE(hv_replay_target, hv_replay_target_close);
+
+/* HV_EXISTS for a file that is there already. */
+hv_rc hv_replay_target_open(const hv_cli *cli, hv_replay_target *ret, hv_err *err) HV_MUST_USE;
+/* What was written to a file is durable. */
+hv_rc hv_replay_target_sync(const hv_replay_target *target, hv_err *err) HV_MUST_USE;
+
+/* What is told while it runs; the observer of the replay. */
+typedef struct hv_replay_report {
+    const hv_cli *cli;
+    const atomic_bool *stop;
+    bool shows_progress, progress_shown;
+    int64_t started_ms;
+    uint64_t bytes_before;
+    char lost[512];                     /* the first events that were lost while following */
+} hv_replay_report;
+
+hv_replay_observer hv_replay_report_observer(hv_replay_report *report);
+
+/* The last word: facts and cursor, to standard error if the events went to standard output, else as a result; and the cursor file. */
+hv_rc hv_replay_report_end(hv_replay_report *report, hv_replay *replay, const hv_replay_target *target, hv_err *err) HV_MUST_USE;
+
+void hv_replay_report_forecast(const hv_cli *cli, const hv_replay_forecast *forecast);
+
+#endif
