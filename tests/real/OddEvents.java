@@ -39,6 +39,7 @@ public final class OddEvents {
     private static final String FOREVER = Long.toString(Long.MAX_VALUE);
     private static final String[] CODECS = {"none", "gzip", "snappy", "lz4", "zstd"};
     private static final String LONGEST_NAME = "odd.longest-name." + "n".repeat(249 - 17);
+    private static final String NUL_NAMES = "odd.nul-names";     // apart: librdkafka gives names of headers as C strings
     private static final String OPEN_TRANSACTION = "odd-open-transaction";
     private static final long BASE_TIME = 1_700_000_000_000L;
     private static final int LARGE = 5 << 20;
@@ -118,6 +119,7 @@ public final class OddEvents {
         topic(all, "odd.times", 2);
         topic(all, "odd.append-times", 2, "message.timestamp.type", "LogAppendTime");
         topic(all, "odd.raw", 1);
+        topic(all, NUL_NAMES, 1);
         for (String codec : CODECS) {
             topic(all, "odd.codec." + codec, 1);
         }
@@ -221,6 +223,8 @@ public final class OddEvents {
         all.headers();
         all.bytes();
         all.bodies();
+        send(producer, NUL_NAMES, 0, BASE_TIME, text("k"), text("v"), headers("a\u0000b", "1", "\u0000", "2", "end\u0000", ""));
+        send(producer, NUL_NAMES, 0, BASE_TIME, text("k"), text("v"), headers("null\u0000value", null));
         send(producer, LONGEST_NAME, 0, BASE_TIME, text("k"), text("in the longest name"), headers());
     }
 
@@ -255,7 +259,7 @@ public final class OddEvents {
             with("", "empty name", "", null, "", "");
             with("b", "1", "a", "2", "c", "3", "a", "4", "B", "5");
             with("größe", "weiß", "ключ", "значение", "键", "值", "😀", "\u0000", "e\u0301", "\u00e9", "\u00e9", "e\u0301");
-            with("quote\"back\\slash", "\"\\", "line\nfeed\r\t\u0000\u001f\u007f", "\n", "\u2028\ufeff", "\ufffd");
+            with("quote\"back\\slash", "\"\\", "line\nfeed\r\t\u0001\u001f\u007f", "\n", "\u2028\ufeff", "\ufffd");
             with("n".repeat(1000), "long name", "big", new byte[100_000]);
             with("bytes", everyByte(), "not text", new byte[] {(byte) 0xff, (byte) 0xfe, 0, (byte) 0xc0});
             Object[] many = new Object[600];

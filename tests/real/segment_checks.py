@@ -12,7 +12,7 @@ MAGIC = b"Obj\x01"
 SYNC = 16
 HEADER_KEY = "hubvault.segment"
 CAUSES = {"retention", "compaction", "transaction", "truncation", "re-created", "unknown"}
-FIELDS = ["format", "vault", "hub", "incarnation", "partition", "class", "policy", "created", "cut", "classes", "gaps", "lead", "missing",
+FIELDS = ["format", "vault", "hub", "incarnation", "partition", "class", "policy", "created", "cut", "classes", "gaps", "lead", "missing", "schemas",
           "count", "min_timestamp", "max_timestamp", "merkle_root", "blocks_bytes", "blocks"]
 NAME = re.compile(r"hub=(?P<hub>[A-Za-z0-9._-]{1,249})/incarnation=(?P<incarnation>[1-9][0-9]*)/partition=(?P<partition>0|[1-9][0-9]*)/"
                   r"(?P<first>[0-9]{20})(\.(?P<class>[a-z][a-z0-9-]{0,63}))?\.avro")

@@ -94,7 +94,7 @@ def segment(header, events, per_block=4, change=None, schema=SCHEMA):
 
 def header(first, end, class_name="default", **fields):
     return {"format": 1, "vault": VAULT, "hub": "h", "incarnation": 1, "partition": 0, "class": class_name, "policy": None, "created": 5,
-            "cut": [first, end], "classes": [], "gaps": [], "lead": None, "missing": []} | fields
+            "cut": [first, end], "classes": [], "gaps": [], "lead": None, "missing": [], "schemas": []} | fields
 
 
 class ReadSegments(unittest.TestCase):
