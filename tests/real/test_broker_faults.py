@@ -9,7 +9,7 @@ import bed
 class BrokerFaults(bed.LiveBed):
     def test_a_broker_that_dies_restarts_and_hangs_costs_no_event(self):
         producer, log = self.produce(500)
-        self.config({"segment.max-bytes": "64KiB", "segment.max-age": "1s", "source.discovery-interval": "1s"})
+        self.config({"segment.max-bytes": "64K", "segment.max-age": "1s", "source.discovery-interval": "1s"})
         running = self.hubvault_start("run")
         time.sleep(4)
         self.broker.kill()

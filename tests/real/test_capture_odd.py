@@ -3,6 +3,7 @@
 
 import bed
 
+NUL_NAMES = "odd.nul-names"
 TRANSACTIONS, COMPACTED, TRIMMED = "odd.transactions", "odd.compacted", "odd.trimmed"
 
 
@@ -24,6 +25,7 @@ class CaptureOdd(bed.Bed):
     def setUpClass(cls):
         super().setUpClass()
         cls.dumps = cls.dump(cls.topics(), "original")
+        cls.nul_names = cls.dumps.pop(NUL_NAMES)
 
     def test_three_readers_see_in_the_archive_what_the_java_client_sees_in_the_hubs(self):
         self.hubvault("run", "--once")
@@ -40,7 +42,7 @@ class CaptureOdd(bed.Bed):
                 self.assert_archive_equals(self.dumps)
 
     def test_small_segments_and_blocks_hold_the_same(self):
-        self.config({"segment.max-bytes": "64KiB", "segment.block-bytes": "4KiB"})
+        self.config({"segment.max-bytes": "64K", "segment.block-bytes": "4K"})
         self.hubvault("run", "--once")
         facts = self.archive()
         self.assert_archive_equals(self.dumps)
@@ -53,6 +55,20 @@ class CaptureOdd(bed.Bed):
             for partition, ranges in holes(self.dumps[topic]).items():
                 with self.subTest(topic=topic, partition=partition):
                     self.assertEqual(facts[topic, 1, partition]["gaps"], [[*piece, cause] for piece in ranges])
+
+    def test_a_header_name_with_a_nul_byte_costs_at_most_what_stands_behind_it(self):
+        # librdkafka hands names over as C strings.
+        self.hubvault("run", "--once")
+        self.archive()
+        originals = list(bed.canonical.read(self.nul_names))
+        copies = list(bed.canonical.read(self.archived / NUL_NAMES / "1.jsonl"))
+        self.assertEqual(len(copies), len(originals))
+        for original, copy in zip(originals, copies):
+            self.assertEqual(copy._replace(headers=()), original._replace(headers=()))
+            self.assertEqual(len(copy.headers), len(original.headers))
+            for (name, value), (copied_name, copied_value) in zip(original.headers, copy.headers):
+                self.assertIn(copied_name, (name, name.split(b"\0")[0]))
+                self.assertEqual(copied_value, value)
 
     def test_a_second_run_adds_nothing(self):
         self.hubvault("run", "--once")

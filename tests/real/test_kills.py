@@ -21,7 +21,7 @@ class Kills(bed.LiveBed):
         print(f"seed {SEED}", flush=True)
         dice = random.Random(SEED)
         producer, log = self.produce(RATE)
-        self.config({"segment.max-bytes": "64KiB", "segment.block-bytes": "16KiB", "segment.max-age": "1s"})
+        self.config({"segment.max-bytes": "64K", "segment.block-bytes": "16K", "segment.max-age": "1s"})
         behind_a_put = while_starting = 0
         for number in range(KILLS):
             running = self.hubvault_start("run")
