@@ -90,7 +90,7 @@ static hv_rc
 get_stored(hv_fetcher *fetcher, const hv_fetch *fetch, hv_buf *stored, hv_err *err)
 {
     hv_storage *storage = fetcher->config.storage;
-    uint64_t position = fetch->data_start + fetch->blocks[0].position;
+    uint64_t position = fetch->blocks[0].position;
     int64_t wait_ms = fetcher->config.first_wait_ms;
 
     for (unsigned left = fetcher->config.tries;; left--) {
@@ -106,7 +106,7 @@ static void
 name_block(const hv_fetch *fetch, const hv_index_block *block, hv_err *err)
 {
     (void)hv_err_prefix(err, "segment '%s', block at byte %" PRIu64 ", which begins with offset %" PRId64, fetch->segment,
-                        fetch->data_start + block->position, block->first_offset);
+                        block->position, block->first_offset);
 }
 
 static hv_rc

@@ -38,7 +38,6 @@ typedef struct hv_fetch {
     /* Set by the caller. Neighbouring blocks of one segment; borrowed. */
     const char *segment;                /* name of the blob */
     uint8_t codec;
-    uint64_t data_start;
     const hv_index_block *blocks;
     size_t block_count;
 

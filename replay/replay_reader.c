@@ -294,7 +294,6 @@ lend(hv_stream *stream, loaded_cut *loaded, run *wanted, hv_err *err)
         return rc;
     fetch->segment = of->name.text;
     fetch->codec = of->segment->codec;
-    fetch->data_start = of->segment->data_start;
     fetch->blocks = &of->segment->blocks[wanted->first_block];
     fetch->block_count = wanted->block_count;
     rc = hv_fetcher_submit(stream->config.fetcher, fetch, err);
@@ -443,7 +442,7 @@ name_damage(const loaded_cut *loaded, const lane *of, hv_err *err)
     const hv_index_block *block = &of->segment->blocks[loaded->runs[of->run].first_block + of->block];
 
     return hv_err_prefix(err, "segment '%s', block at byte %" PRIu64 ", which begins with offset %" PRId64, of->name.text,
-                         of->segment->data_start + block->position, block->first_offset);
+                         block->position, block->first_offset);
 }
 
 /* Decode until an event is wanted or the block ends. */

@@ -108,7 +108,7 @@ look_in_block(search *find, hv_fetch *fetch, bool *found, hv_err *err)
         hv_rc rc = hv_event_reader_next(&reader, &find->show->event, err);
         if (rc != HV_OK)
             return hv_err_prefix(err, "segment '%s', block at byte %" PRIu64, fetch->segment,
-                                 fetch->data_start + fetch->blocks[0].position);
+                                 fetch->blocks[0].position);
         if (find->show->event.offset == find->offset) {
             *found = true;
             return keep_event(find, &reader, fetch, err);
@@ -124,7 +124,7 @@ name_place(search *find, const hv_index_segment *segment, const hv_index_block *
 
     memcpy(show->segment, name, strlen(name) + 1);
     memcpy(show->class_name, segment->class_name, sizeof show->class_name);
-    show->block_position = block != NULL ? segment->data_start + block->position : 0;
+    show->block_position = block != NULL ? block->position : 0;
     show->block_length = block != NULL ? block->length : 0;
 }
 
@@ -146,7 +146,7 @@ look_in_segment(search *find, const hv_index_segment *segment, bool *found, hv_e
         return HV_OK;
     const hv_index_block *block = &segment->blocks[behind - 1];
     hv_blob_name name = name_of(find, segment);
-    hv_fetch fetch = {.segment = name.text, .codec = segment->codec, .data_start = segment->data_start, .blocks = block,
+    hv_fetch fetch = {.segment = name.text, .codec = segment->codec, .blocks = block,
                       .block_count = 1};
     hv_rc rc = hv_fetcher_submit(find->fetcher, &fetch, err);
     if (rc != HV_OK)

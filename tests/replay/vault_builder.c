@@ -334,7 +334,7 @@ index_entry(const hv_segment_header *header, size_t data_start, const unsigned c
     entry.blocks = need(calloc(header->block_count + 1, sizeof *entry.blocks));
     for (size_t i = 0; i < header->block_count; i++) {
         const hv_block_ref *ref = &header->blocks[i];
-        entry.blocks[i] = (hv_index_block){.position = ref->position, .length = ref->length, .first_offset = ref->first_offset,
+        entry.blocks[i] = (hv_index_block){.position = data_start + ref->position, .length = ref->length, .first_offset = ref->first_offset,
                                            .count = ref->count, .min_timestamp_ms = ref->min_timestamp_ms,
                                            .max_timestamp_ms = ref->max_timestamp_ms};
         memcpy(entry.blocks[i].sha256, ref->sha256, sizeof ref->sha256);
