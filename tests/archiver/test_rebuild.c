@@ -441,5 +441,5 @@ main(void)
     TCase *in_folder = tcase_create("folder");
     tcase_add_checked_fixture(in_folder, setup_folder, teardown);
     tcase_add_test(in_folder, the_rebuilt_index_equals_the_lost_one);
-    return failed != 0 ? failed : ck_hv_run("rebuild from a folder", in_folder);
+    return ck_hv_run("rebuild from a folder", in_folder) | failed;
 }
