@@ -318,7 +318,8 @@ exists(int folder, const char *name, hv_err *err)
         return hv_dir_unknown(err, errno, "stat '%s'", name);
     if (fd >= 0 && S_ISDIR(st.st_mode))
         return hv_err_set(err, HV_USAGE, "'%s' cannot be stored: it is a folder", name);
-    if ((fd >= 0 && hv_dir_fsync(fd) != 0) || hv_dir_fsync(folder) != 0)
+    bool is_file = fd >= 0 && S_ISREG(st.st_mode);      /* what else somebody may have put there has nothing to sync */
+    if ((is_file && hv_dir_fsync(fd) != 0) || hv_dir_fsync(folder) != 0)
         return hv_dir_unknown(err, errno, "sync '%s', which is there", name);
     return hv_err_set(err, HV_EXISTS, "'%s' is already stored", name);
 }

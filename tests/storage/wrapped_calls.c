@@ -1,7 +1,7 @@
 /* The names __wrap_X and __real_X are the linker's. With 64 bit file offsets glibc has X64 for some X. */
 #include "tests/storage/wrapped_calls.h"
 
-#include <check.h>
+#include <assert.h>
 #include <dirent.h>
 #include <errno.h>
 #include <fcntl.h>
@@ -10,7 +10,6 @@
 #include <stdlib.h>
 #include <string.h>
 #include <sys/stat.h>
-#include <sys/types.h>
 #include <sys/uio.h>
 #include <unistd.h>
 
@@ -34,7 +33,7 @@ page_of(ino_t ino)
     for (size_t i = 0; i < book_len; i++)
         if (book[i].ino == ino)
             return i;
-    ck_assert_uint_lt(book_len, BOOK_SIZE);
+    assert(book_len < BOOK_SIZE);
     book[book_len].ino = ino;
     book[book_len].changed = book[book_len].synced = 0;
     return book_len++;
@@ -44,8 +43,8 @@ page_of(ino_t ino)
 int __real_fstat64(int fd, struct stat *st);
 int __real_fstatat64(int folder, const char *path, struct stat *st, int flags);
 
-static void
-note_change(int fd)
+void
+wrapped_note_change(int fd)
 {
     struct stat st;
 
@@ -173,7 +172,7 @@ __wrap_openat64(int folder, const char *path, int flags, ...)
     }
     int fd = __real_openat64(folder, path, flags, mode);
     if (fd >= 0 && (flags & O_CREAT) != 0)
-        note_change(folder);
+        wrapped_note_change(folder);
     if (fd < 0 || !fail)
         return fd;
     close(fd);
@@ -192,7 +191,7 @@ __wrap_mkdirat(int folder, const char *path, mode_t mode)
         return -1;
     int answer = __real_mkdirat(folder, path, mode);
     if (answer == 0)
-        note_change(folder);
+        wrapped_note_change(folder);
     if (fail)
         errno = wrapped.error;
     return fail ? -1 : answer;
@@ -212,7 +211,7 @@ __wrap_writev(int fd, const struct iovec *iov, int count)
         iov = &few;
         count = 1;
     }
-    note_change(fd);
+    wrapped_note_change(fd);
     WRAPPED(ssize_t, "writev", false, 0, __real_writev(fd, iov, count), -1, NOTHING);
 }
 
@@ -253,7 +252,7 @@ __wrap_linkat(int from, const char *from_path, int to, const char *to_path, int 
     }
     int answer = __real_linkat(from, from_path, to, to_path, flags);
     if (answer == 0)
-        note_change(to);
+        wrapped_note_change(to);
     if (fail)
         errno = wrapped.error;
     return fail ? -1 : answer;
@@ -274,7 +273,7 @@ __wrap_renameat2(int from, const char *from_path, int to, const char *to_path, u
     }
     int answer = __real_renameat2(from, from_path, to, to_path, flags);
     if (answer == 0)
-        note_change(to);
+        wrapped_note_change(to);
     if (fail)
         errno = wrapped.error;
     return fail ? -1 : answer;
@@ -291,7 +290,7 @@ __wrap_unlinkat(int folder, const char *path, int flags)
         return -1;
     int answer = __real_unlinkat(folder, path, flags);
     if (answer == 0)
-        note_change(folder);
+        wrapped_note_change(folder);
     if (fail)
         errno = wrapped.error;
     return fail ? -1 : answer;
@@ -302,7 +301,7 @@ int __wrap_fchmod(int fd, mode_t mode);
 int
 __wrap_fchmod(int fd, mode_t mode)
 {
-    note_change(fd);
+    wrapped_note_change(fd);
     WRAPPED(int, "fchmod", false, 0, __real_fchmod(fd, mode), -1, NOTHING);
 }
 
@@ -311,7 +310,7 @@ int __wrap_fsetxattr(int fd, const char *name, const void *value, size_t len, in
 int
 __wrap_fsetxattr(int fd, const char *name, const void *value, size_t len, int flags)
 {
-    note_change(fd);
+    wrapped_note_change(fd);
     WRAPPED(int, "fsetxattr", wrapped.no_attributes, ENOTSUP, __real_fsetxattr(fd, name, value, len, flags), -1, NOTHING);
 }
 
@@ -371,6 +370,14 @@ __wrap_readdir64(DIR *entries)
     if (entry != NULL && wrapped.no_types)
         entry->d_type = DT_UNKNOWN;
     return entry;
+}
+
+int64_t __real_hv_clock_boot_ms(void);
+int64_t __wrap_hv_clock_boot_ms(void);
+int64_t
+__wrap_hv_clock_boot_ms(void)
+{
+    return __real_hv_clock_boot_ms() + wrapped.clock_ahead_ms;
 }
 
 static bool

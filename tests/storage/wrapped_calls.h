@@ -21,6 +21,7 @@ typedef struct wrapped_calls {
     const char *only;                   /* count calls of this name only; NULL: all of them */
 
     bool keeps_books;                   /* see wrapped_is_durable() */
+    int64_t clock_ahead_ms;             /* added to hv_clock_boot_ms() */
     bool never_syncs;                   /* for speed */
     bool interrupted;                   /* every second writev, pread and fsync: EINTR first, then a few bytes only */
 
@@ -35,6 +36,9 @@ extern wrapped_calls wrapped;
 void wrapped_reset(void);
 /* Ends `armed` and `interrupted`; what is missing and the books stay. */
 void wrapped_disarm(void);
+
+/* For what the books cannot see: the folder or file changed. */
+void wrapped_note_change(int fd);
 
 /* From the books: whether the file at `path` and the entries of all folders from there up to and including `root` have been
  * synced since they changed last. Prints what is not. */
