@@ -409,6 +409,21 @@ START_TEST(running_out_of_memory_anywhere_is_reported_and_leaves_nothing_behind)
 }
 END_TEST
 
+START_TEST(a_get_without_memory_leaves_the_buffer_usable)
+{
+    hv_err err;
+    HV_AUTO(hv_buf_free) hv_buf got = HV_BUF_INIT(100);
+
+    start(&operations[2], 0);
+    allocations_left = 0;
+    ck_hv_fails(HV_NOMEM, hv_storage_get(storage, NAME, &got, &err));
+    ck_hv_ok(hv_storage_get(storage, NAME, &got, &err));
+    ck_assert_str_eq(got.data, TEXT);
+    hv_storage_close(HV_TAKE(storage));
+    scratch_dir_remove(&dir);
+}
+END_TEST
+
 START_TEST(the_other_drivers_report_it_too)
 {
     hv_err err;
@@ -450,6 +465,7 @@ main(void)
     tcase_add_test(tests, a_code_says_refused_only_before_the_name_was_given);
     tcase_add_loop_test(tests, a_sync_that_failed_after_the_name_was_given_is_unknown_whatever_the_error, 0, 6);
     tcase_add_loop_test(tests, running_out_of_memory_anywhere_is_reported_and_leaves_nothing_behind, 0, METHODS);
+    tcase_add_test(tests, a_get_without_memory_leaves_the_buffer_usable);
     tcase_add_test(tests, the_other_drivers_report_it_too);
     return ck_hv_run("storage dir faults", tests);
 }

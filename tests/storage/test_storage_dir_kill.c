@@ -3,8 +3,7 @@
  * is there, and the next one to open the vault finds nothing in its way.
  */
 #include <dirent.h>
-#include <errno.h>
-#include <fcntl.h>
+#include <poll.h>
 #include <signal.h>
 #include <stdio.h>
 #include <sys/wait.h>
@@ -46,9 +45,17 @@ put_for_ever(const char *path, int pipe_end, unsigned first)
     }
 }
 
-/* The next number that is free; `stored` grows by those that were reported. */
+static void
+wait_for_report(int pipe_end)
+{
+    struct pollfd poll_fd = {.fd = pipe_end, .events = POLLIN};
+
+    ck_assert_int_eq(poll(&poll_fd, 1, 30000), 1);
+}
+
+/* The next number that is free; `stored` grows by those that were reported. Some writers die before they have put anything. */
 static unsigned
-run_and_kill(const char *path, unsigned first, unsigned *stored)
+run_and_kill(const char *path, unsigned first, bool early, unsigned *stored)
 {
     int ends[2];
     unsigned number, next = first;
@@ -62,7 +69,9 @@ run_and_kill(const char *path, unsigned first, unsigned *stored)
         _exit(1);
     }
     close(ends[1]);
-    struct timespec wait = {.tv_nsec = 1000000L + random() % 25 * 1000000L + random() % 1000000L};
+    if (!early)
+        wait_for_report(ends[0]);
+    struct timespec wait = {.tv_nsec = random() % 20 * 1000000L + random() % 1000000L};
     (void)nanosleep(&wait, NULL);
     ck_assert_int_eq(kill(pid, SIGKILL), 0);
     int status;
@@ -138,7 +147,7 @@ START_TEST(whatever_instruction_a_writer_dies_at_what_can_be_seen_is_whole)
     memset(bytes, 'x', sizeof bytes);
     srandom(4711);
     for (int i = 0; i < KILLS; i++) {
-        unsigned next = run_and_kill(dir.path, first, &stored);
+        unsigned next = run_and_kill(dir.path, first, i % 4 == 0, &stored);
         leftovers += count_temp_files(dir.path);
         seen found = {.highest = 0};
         ck_hv_ok(hv_storage_dir_open(dir.path, true, &found.storage, &err));
@@ -157,7 +166,7 @@ START_TEST(whatever_instruction_a_writer_dies_at_what_can_be_seen_is_whole)
         ck_assert(found.count == 0 || found.highest == found.count - 1);
     }
     printf("%u blobs stored, %u of them not reported, %d temporary files left behind\n", stored, unreported, leftovers);
-    ck_assert_uint_gt(stored, KILLS);   /* or nothing was killed at work */
+    ck_assert_uint_ge(stored, KILLS / 4 * 3);   /* or nothing was killed at work */
     ck_assert(_i == 0 || leftovers > 0);
     scratch_dir_remove(&dir);
 }
