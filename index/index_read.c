@@ -33,6 +33,28 @@ hv_ix_cut_before(hv_ix_cursor *cuts, const hv_ix_key *partition, uint64_t before
 }
 
 hv_rc
+hv_ix_last_cut(hv_ix_cursor *cuts, const hv_ix_key *partition, bool *found, hv_ix_cut *ret, hv_err *err)
+{
+    hv_index_partition_facts facts = {.range = {.end = 0}};
+    hv_ix_cut last = {.range = {.end = 0}};
+    hv_ix_reader value;
+    bool known;
+
+    hv_rc rc = hv_ix_get(cuts->txn, HV_IX_PARTITIONS, partition, &known, &value, err);
+    if (rc == HV_OK && known)
+        rc = hv_ix_read_facts(&value, &facts, err);
+    if (rc == HV_OK)
+        rc = hv_ix_cut_before(cuts, partition, UINT64_MAX, found, &last, err);
+    if (rc != HV_OK)
+        return rc;
+    if (known != *found || facts.range.end != last.range.end)
+        return hv_err_set(err, HV_CORRUPT, "the last cut ends at offset %" PRId64 ", but the facts of the partition at %" PRId64
+                          ": rebuild the index", last.range.end, facts.range.end);
+    *ret = last;
+    return HV_OK;
+}
+
+hv_rc
 hv_ix_cut_at(hv_ix_cursor *cuts, const hv_ix_key *partition, int64_t offset, bool *found, hv_ix_cut *ret, hv_err *err)
 {
     uint64_t behind = offset < 0 ? 0 : (uint64_t)offset + 1;
@@ -178,11 +200,11 @@ hv_index_position(hv_index *index, const hv_partition *partition, int64_t *ret, 
     if (rc == HV_OK && found) {
         rc = hv_ix_cursor_open(&txn, HV_IX_CUTS, &cuts, err);
         if (rc == HV_OK)
-            rc = hv_ix_cut_before(&cuts, &key, UINT64_MAX, &found, &last, err);
+            rc = hv_ix_last_cut(&cuts, &key, &found, &last, err);
     }
     if (rc != HV_OK)
         return in_partition(err, partition);
-    *ret = found ? last.range.end : 0;
+    *ret = last.range.end;
     return HV_OK;
 }
 

@@ -195,8 +195,6 @@ update_facts(writer *to, const hv_ix_key *partition, const hv_index_cut *cut, co
     hv_rc rc = hv_ix_get(to->txn, HV_IX_PARTITIONS, partition, &found, &value, err);
     if (rc == HV_OK && found)
         rc = hv_ix_read_facts(&value, &facts, err);
-    if (rc == HV_OK && facts.range.end != cut->range.first)
-        rc = hv_err_set(err, HV_CORRUPT, "the facts of the partition end at offset %" PRId64 ": rebuild the index", facts.range.end);
     if (rc == HV_OK)
         rc = add_facts(&facts, cut, summary, err);
     if (rc != HV_OK)
@@ -252,7 +250,7 @@ record(writer *to, const hv_partition *name, const hv_index_cut *cut, const hv_i
     if (rc != HV_OK)
         return rc;
     hv_ix_key partition = hv_ix_key_partition(hub_id, name);
-    rc = hv_ix_cut_before(&cuts, &partition, UINT64_MAX, &found, &last, err);
+    rc = hv_ix_last_cut(&cuts, &partition, &found, &last, err);
     if (rc != HV_OK)
         return rc;
     if (cut->range.first == last.range.end)
