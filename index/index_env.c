@@ -505,8 +505,11 @@ hv_index_stats_read(hv_index *index, hv_index_stats *ret, hv_err *err)
         return rc;
     (void)mdb_env_info(index->mapped.env, &info);
     stats.map_bytes = info.me_mapsize;
-    if (mdb_env_get_fd(index->mapped.env, &fd) != 0 || fstat(fd, &st) != 0)
-        return hv_err_set(err, HV_IO, "size of the index in '%s': %s", index->dir, strerror(errno));
+    int mdb_rc = mdb_env_get_fd(index->mapped.env, &fd);
+    if (mdb_rc == 0 && fstat(fd, &st) != 0)
+        mdb_rc = errno;
+    if (mdb_rc != 0)
+        return hv_ix_failed(index, mdb_rc, "ask for the size", err);
     stats.file_bytes = (uint64_t)st.st_size;
     (void)mdb_reader_list(index->mapped.env, count_line, &lines);
     stats.readers = lines > 2 ? lines - 2 : 0;          /* less the heading and ourselves */
