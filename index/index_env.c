@@ -21,9 +21,10 @@
  * The lock file is mapped and written through the mapping, and LMDB creates it with a hole; the first touch on a full disk would be
  * SIGBUS. So its space is allocated before LMDB sees it.
  *
- * What LMDB cannot survive, and thus we cannot: damaged inner pages. Values have checksums, and its meta pages are checked by LMDB,
- * but pointers inside of pages are trusted, so a flipped bit in one may end in abort() or SIGSEGV. The cure is the same: throw the
- * index away and rebuild it.
+ * What LMDB cannot survive, and thus we cannot: damaged inner pages. Values have checksums that cover their keys, so a value that is
+ * read is the right one. But LMDB trusts the pointers inside of its pages: a flipped bit in one may end in abort() or SIGSEGV, or hide
+ * entries; hv_ix_last_cut() and the dump notice the latter. One in the transaction number of a meta page brings back the state of one
+ * transaction ago. The cure is always the same: throw the index away and rebuild it. (tests/index/test_index_damage.c)
  */
 #include <assert.h>
 #include <errno.h>
@@ -104,35 +105,73 @@ close_env(hv_index *index)
     index->mapped.env = NULL;
 }
 
-/* Only the error of a full disk counts: LMDB reports all others better. */
+typedef struct file_path {
+    char text[4096];
+} file_path;
+
 static hv_rc
-reserve_lock_file(const hv_index *index, hv_err *err)
+path_of(const hv_index *index, const char *name, file_path *ret, hv_err *err)
 {
-    char path[4096];
+    if (snprintf(ret->text, sizeof ret->text, "%s/%s", index->dir, name) < (int)sizeof ret->text)
+        return HV_OK;
+    return hv_err_set(err, HV_USAGE, "the path of the index is longer than %zu bytes: '%.100s'...", sizeof ret->text, index->dir);
+}
+
+/* LMDB begins a file by one write of two pages. A disk that was full then leaves less, which LMDB refuses for ever. */
+static bool
+is_unfinished(off_t size)
+{
+    return size < 2 * (off_t)sysconf(_SC_PAGESIZE);
+}
+
+/* Remove a file that never became an index, unless somebody is just making it: this is the lock by which LMDB itself finds out whether
+ * it is alone (mdb_env_excl_lock() in its mdb.c). Closing the lock file gives it up. */
+static int
+remove_unfinished(int lock_fd, const char *data)
+{
+    struct flock alone = {.l_type = F_WRLCK, .l_whence = SEEK_SET, .l_start = 0, .l_len = 1};
     struct stat st;
 
-    if (snprintf(path, sizeof path, "%s/lock.mdb", index->dir) >= (int)sizeof path)
-        return hv_err_set(err, HV_USAGE, "the path of the index is longer than %zu bytes: '%.100s'...", sizeof path, index->dir);
-    int fd = open(path, O_RDWR | O_CREAT | O_CLOEXEC, 0640);
+    if (stat(data, &st) != 0 || !is_unfinished(st.st_size) || fcntl(lock_fd, F_SETLK, &alone) != 0)
+        return 0;
+    return stat(data, &st) == 0 && is_unfinished(st.st_size) && unlink(data) != 0 ? errno : 0;
+}
+
+/* Before LMDB opens the files to write. Whatever fails here but for want of space, LMDB reports better. */
+static hv_rc
+prepare_files(const hv_index *index, hv_err *err)
+{
+    file_path lock, data;
+    struct stat st;
+
+    hv_rc rc = path_of(index, "lock.mdb", &lock, err);
+    if (rc == HV_OK)
+        rc = path_of(index, "data.mdb", &data, err);
+    if (rc != HV_OK)
+        return rc;
+    int fd = open(lock.text, O_RDWR | O_CREAT | O_CLOEXEC, 0640);
     if (fd < 0)
         return errno == ENOSPC ? hv_ix_failed(index, errno, "create the lock file", err) : HV_OK;
     int failed = fstat(fd, &st) == 0 && st.st_size < LOCK_FILE_BYTES && fallocate(fd, 0, 0, LOCK_FILE_BYTES) != 0 ? errno : 0;
+    if (failed != ENOSPC && failed != EDQUOT)
+        failed = remove_unfinished(fd, data.text);
     close(fd);
-    return failed == ENOSPC || failed == EDQUOT ? hv_ix_failed(index, failed, "create the lock file", err) : HV_OK;
+    return failed == 0 ? HV_OK : hv_ix_failed(index, failed, "prepare the files", err);
 }
 
 /* LMDB would create files in a folder without an index even when it only reads. */
 static hv_rc
 require_file(const hv_index *index, hv_err *err)
 {
-    char path[4096];
+    file_path data;
     struct stat st;
+    hv_rc rc = path_of(index, "data.mdb", &data, err);
 
-    if (snprintf(path, sizeof path, "%s/data.mdb", index->dir) >= (int)sizeof path)
-        return hv_err_set(err, HV_USAGE, "the path of the index is longer than %zu bytes: '%.100s'...", sizeof path, index->dir);
-    if (stat(path, &st) != 0)
+    if (rc != HV_OK)
+        return rc;
+    if (stat(data.text, &st) != 0)
         return hv_ix_failed(index, errno, "open", err);
-    return st.st_size > 0 ? HV_OK : hv_ix_failed(index, ENOENT, "open", err);
+    return is_unfinished(st.st_size) ? hv_ix_failed(index, ENOENT, "open", err) : HV_OK;
 }
 
 static hv_rc
@@ -287,7 +326,7 @@ static hv_rc
 open_env(hv_index *index, hv_err *err)
 {
     int dead;
-    hv_rc rc = index->read_only ? require_file(index, err) : reserve_lock_file(index, err);
+    hv_rc rc = index->read_only ? require_file(index, err) : prepare_files(index, err);
 
     if (rc != HV_OK)
         return rc;
