@@ -3,6 +3,7 @@
 
 #include <stdio.h>
 #include <stdlib.h>
+#include <unistd.h>
 
 #include "tests/harness/check_hv.h"
 
@@ -234,6 +235,13 @@ sample_dump(hv_index *index, hv_buf *to)
     hv_buf_clear(to);
     ck_hv_ok(hv_index_dump(index, append_line, to, &err));
     ck_hv_ok(hv_buf_check(to, &err));
+}
+
+void
+sample_use_memory_disk(void)
+{
+    if (access("/dev/shm", W_OK) == 0)
+        setenv("TMPDIR", "/dev/shm", 0);
 }
 
 hv_index *
