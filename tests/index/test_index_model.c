@@ -9,7 +9,7 @@
 #include "tests/harness/scratch_dir.h"
 #include "tests/index/index_samples.h"
 
-enum { PARTITIONS = 6, CUTS = 150, QUESTIONS = 400, MAX_GAPS = 1 << 16 };
+enum { PARTITIONS = 6, CUTS = 150, QUESTIONS = 2000, MAX_GAPS = 1 << 16 };
 
 typedef struct model_partition {
     hv_partition name;
@@ -27,7 +27,7 @@ make_model(void)
     static const char *const hubs[PARTITIONS] = {"a.first", "a.first", "a.first", "b", "zz-last", "zz-last"};
     static const uint32_t incarnations[PARTITIONS] = {1, 1, 2, 70000, 1, 1};
     static const int32_t numbers[PARTITIONS] = {0, 300, 0, 7, 1, 2};
-    static const int64_t lengths[PARTITIONS] = {1, 5, 300, 20000, 3000000, INT64_C(1) << 45};
+    static const int64_t lengths[PARTITIONS] = {1, 5, 300, 20000, 3000000, 0};      /* 0: from one event to 2^45 */
 
     for (size_t p = 0; p < PARTITIONS; p++) {
         model[p].name = sample_partition(hubs[p], incarnations[p], numbers[p]);
@@ -35,7 +35,8 @@ make_model(void)
         int64_t at = 0;
         for (size_t i = 0; i < model[p].count; i++) {
             sample_shape shape = {
-                .max_segments = 1 + (int)sample_below(&rng, 4), .max_blocks = 6, .max_length = lengths[p],
+                .max_segments = 1 + (int)sample_below(&rng, 4), .max_blocks = 6,
+                .max_length = lengths[p] > 0 ? lengths[p] : INT64_C(1) << sample_below(&rng, 46),
                 .time = 1700000000000 + (int64_t)i * 60000 - sample_below(&rng, 600000), .time_spread = 90000,
                 .outliers = p % 2 == 0 ? 0 : 40, .no_gaps = p < 2 && sample_below(&rng, 3) > 0,
             };
@@ -162,7 +163,8 @@ ask_cuts(hv_index *index)
     for (int i = 0; i < QUESTIONS; i++) {
         const model_partition *partition = &model[sample_below(&rng, PARTITIONS)];
         int64_t offset = any_offset(partition), from = any_time();
-        int64_t to = sample_below(&rng, 3) == 0 ? any_time() : from < INT64_MAX - 600000 ? from + sample_below(&rng, 600000) : from;
+        int64_t width = sample_below(&rng, 2) == 0 ? 600000 : 1000;
+        int64_t to = sample_below(&rng, 3) == 0 ? any_time() : from < INT64_MAX - width ? from + sample_below(&rng, width) : from;
         hv_index_cut cut;
         hv_err err;
         hv_rc rc = hv_index_find_offset(index, &partition->name, offset, &cut, &err);
