@@ -54,11 +54,14 @@ int hv_cli_main(const hv_cli_start *start);
 
 /* ---- the commands ---- */
 
-hv_rc hv_cmd_demo(hv_cli *cli, hv_err *err);
-hv_rc hv_cmd_replay(hv_cli *cli, hv_err *err);
-hv_rc hv_cmd_show(hv_cli *cli, hv_err *err);
-hv_rc hv_cmd_options(hv_cli *cli, hv_err *err);
 hv_rc hv_cmd_completion(hv_cli *cli, hv_err *err);
+hv_rc hv_cmd_demo(hv_cli *cli, hv_err *err);
+hv_rc hv_cmd_hubs(hv_cli *cli, hv_err *err);
+hv_rc hv_cmd_options(hv_cli *cli, hv_err *err);
+hv_rc hv_cmd_replay(hv_cli *cli, hv_err *err);
 hv_rc hv_cmd_run(hv_cli *cli, hv_err *err);
+hv_rc hv_cmd_segments(hv_cli *cli, hv_err *err);
+hv_rc hv_cmd_show(hv_cli *cli, hv_err *err);
+hv_rc hv_cmd_status(hv_cli *cli, hv_err *err);
 
 #endif

@@ -27,6 +27,26 @@ static const hv_flag run_flags[] = {
     {.name = NULL},
 };
 
+static const hv_flag hubs_flags[] = {
+    {.name = "--partitions", .help = "One row per partition instead of one per hub."},
+    {.name = NULL},
+};
+
+static const hv_flag segments_flags[] = {
+    {.name = "--from", .value = "TIME", .help = "Only segments with events of this time or later: 2026-11-24T09:00:00Z, 2026-11-24, now-2h."},
+    {.name = "--to", .value = "TIME", .help = "Only segments with events from before this time."},
+    {.name = "--from-offset", .value = "OFFSET", .help = "Begin with the segment that holds this offset."},
+    {.name = "--to-offset", .value = "OFFSET", .help = "End before segments that begin at this offset or later."},
+    {.name = "--incarnation", .value = "NUMBER", .help = "Which life of a hub that was deleted and created again; else the newest."},
+    {.name = NULL},
+};
+
+static const hv_flag status_flags[] = {
+    {.name = "--offline", .help = "Do not ask the source; lag and headroom are then not known."},
+    {.name = "--gaps", .help = "List the offsets that hold no event, and why, instead."},
+    {.name = NULL},
+};
+
 const hv_verb hv_verbs[] = {
     {.name = "run", .values = "", .help = "Capture every hub into the vault", .flags = run_flags,
      .needs = HV_NEED_STORE | HV_NEED_INDEX | HV_NEED_SOURCE, .run = hv_cmd_run,
@@ -42,6 +62,14 @@ const hv_verb hv_verbs[] = {
     {.name = "demo", .values = "[DIR]", .max_values = 1, .help = "Show the main job from end to end, with nothing but this machine",
      .needs_no_options = true, .run = hv_cmd_demo,
      .details = "Makes a folder (hubvault-demo, or DIR) with a configuration, a vault and an index, and leaves it there."},
+    {.name = "hubs", .values = "[HUB]", .max_values = 1, .help = "List the hubs that the vault holds", .flags = hubs_flags,
+     .needs = HV_NEED_STORE | HV_NEED_INDEX, .run = hv_cmd_hubs},
+    {.name = "segments", .values = "HUB [PARTITION]", .min_values = 1, .max_values = 2, .help = "List the segments of a hub",
+     .flags = segments_flags, .needs = HV_NEED_STORE | HV_NEED_INDEX, .run = hv_cmd_segments},
+    {.name = "status", .values = "", .help = "Show how far capture is, what is at risk, and what is missing", .flags = status_flags,
+     .needs = HV_NEED_STORE | HV_NEED_INDEX, .run = hv_cmd_status,
+     .details = "HEADROOM is the time until the hub deletes the oldest event that is not sealed yet; it is not known for hubs that do\n"
+                "not say how long they keep events. An archiver that runs may hold events that are read but not sealed: they count as lag."},
     {.name = "options", .values = "", .help = "Show every option, its value, and where that comes from", .flags = options_flags,
      .run = hv_cmd_options},
     {.name = "completion", .values = "", .help = "Print the completion script for bash", .needs_no_options = true,
