@@ -63,7 +63,7 @@ put_partition(hv_out *out, const hv_partition_status *partition)
 
 /* What the source says comes on top of what the index knows; a source that does not answer is a note, and no failure of this command. */
 static hv_rc
-ask_sources(hv_cli *cli, hv_capture_status *status, hv_index *index, hv_err *err)
+ask_sources(hv_cli *cli, hv_capture_status *status, hv_index *index, bool *answered, hv_err *err)
 {
     HV_AUTO(hv_sources_close) hv_sources *sources = NULL;
     hv_capture_question question = {.timeout_ms = (int)cli->options->source_timeout_ms,
@@ -78,6 +78,7 @@ ask_sources(hv_cli *cli, hv_capture_status *status, hv_index *index, hv_err *err
         fprintf(cli->notes, "hubvault: lag and headroom are not known: %s\n", err->msg);
         return HV_OK;
     }
+    *answered = rc == HV_OK;
     return rc;
 }
 
@@ -98,17 +99,17 @@ static hv_rc
 print_status(hv_cli *cli, hv_index *index, hv_err *err)
 {
     HV_AUTO(hv_capture_status_clear) hv_capture_status status = {0};
-    bool ask = !hv_args_has(cli->args, "--offline") && hv_options_have_source(cli->options);
+    bool ask = !hv_args_has(cli->args, "--offline") && hv_options_have_source(cli->options), answered = false;
 
     hv_rc rc = hv_capture_status_read(index, &status, err);
     if (rc == HV_OK && ask)
-        rc = ask_sources(cli, &status, index, err);
+        rc = ask_sources(cli, &status, index, &answered, err);
     if (rc != HV_OK)
         return rc;
     hv_out_table(cli->out, columns, sizeof columns / sizeof *columns);
     for (size_t i = 0; i < status.count; i++)
         put_partition(cli->out, &status.partitions[i]);
-    if (ask)
+    if (answered)
         print_summary(cli->out, &status);
     return HV_OK;
 }

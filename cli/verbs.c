@@ -47,6 +47,11 @@ static const hv_flag status_flags[] = {
     {.name = NULL},
 };
 
+static const hv_flag doctor_flags[] = {
+    {.name = "--offline", .help = "Do not ask the source."},
+    {.name = NULL},
+};
+
 const hv_verb hv_verbs[] = {
     {.name = "run", .values = "", .help = "Capture every hub into the vault", .flags = run_flags,
      .needs = HV_NEED_STORE | HV_NEED_INDEX | HV_NEED_SOURCE, .run = hv_cmd_run,
@@ -70,6 +75,10 @@ const hv_verb hv_verbs[] = {
      .needs = HV_NEED_STORE | HV_NEED_INDEX, .run = hv_cmd_status,
      .details = "HEADROOM is the time until the hub deletes the oldest event that is not sealed yet; it is not known for hubs that do\n"
                 "not say how long they keep events. An archiver that runs may hold events that are read but not sealed: they count as lag."},
+    {.name = "doctor", .values = "", .help = "Try out everything hubvault depends on, and say the way out of what fails", .flags = doctor_flags,
+     .run = hv_cmd_doctor,
+     .details = "Checks the configuration, the files with secrets, the store (one probe is created and removed again), the index, the\n"
+                "clock, the limits of the system, and the source. Ends with 15 if a check failed."},
     {.name = "options", .values = "", .help = "Show every option, its value, and where that comes from", .flags = options_flags,
      .run = hv_cmd_options},
     {.name = "completion", .values = "", .help = "Print the completion script for bash", .needs_no_options = true,

@@ -1,5 +1,6 @@
 #include "common/clock.h"
 
+#include <sys/timex.h>
 #include <time.h>
 
 static int64_t
@@ -27,4 +28,12 @@ int64_t
 hv_clock_cpu_us(void)
 {
     return read_clock(CLOCK_PROCESS_CPUTIME_ID, 1000000);
+}
+
+bool
+hv_clock_synchronised(void)
+{
+    struct timex clock = {.modes = 0};  /* only asks */
+
+    return adjtimex(&clock) != TIME_ERROR && (clock.status & STA_UNSYNC) == 0;
 }

@@ -203,18 +203,20 @@ find_waiting(asked *ask, waiting **ret, size_t *count, hv_err *err)
     if (all == NULL)
         return hv_err_set(err, HV_NOMEM, "no memory for the headroom of %zu partitions", ask->status->count);
     *count = 0;
-    for (size_t i = 0; i < ask->hub_count; i++) {
+    bool tells = true;                  /* one hub that does not answer is enough: waiting for each would take minutes */
+    for (size_t i = 0; i < ask->hub_count && tells; i++) {
         hv_source_hub_policy policy = {.retention_ms = -1};
         bool asked_policy = false;
         for (int32_t number = 0; number < ask->hubs[i].partitions; number++) {
             hv_partition_status *partition = find_partition(ask->status, ask->hubs[i].name, number);
             if (!wants_headroom(partition))
                 continue;
-            hv_err ignored;             /* a hub that does not tell has no headroom, that is all */
-            if (!asked_policy && ask->source->ops->hub_policy(ask->source, ask->hubs[i].name, ask->question->timeout_ms, &policy,
-                                                              &ignored) != HV_OK)
-                policy.retention_ms = -1;
+            hv_err ignored;             /* without an answer there is no headroom, that is all */
+            if (!asked_policy)
+                tells = ask->source->ops->hub_policy(ask->source, ask->hubs[i].name, ask->question->timeout_ms, &policy, &ignored) == HV_OK;
             asked_policy = true;
+            if (!tells)
+                break;
             if (policy.retention_ms > 0)
                 all[(*count)++] = (waiting){.at = (size_t)(partition - ask->status->partitions), .retention_ms = policy.retention_ms};
         }
@@ -322,7 +324,7 @@ ask_source(asked *ask, hv_err *err)
     if (rc == HV_OK)
         rc = ask_headroom(ask, err);
     free(ask->hubs);
-    return rc == HV_OK ? rc : hv_err_prefix(err, "%s", ask->source->ops->location(ask->source));
+    return rc;
 }
 
 hv_rc

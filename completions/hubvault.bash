@@ -1,0 +1,50 @@
+# Completion of hubvault for bash. Printed by "hubvault completion"; a test compares.
+
+_hubvault()
+{
+    local word="${COMP_WORDS[COMP_CWORD]}" before="${COMP_WORDS[COMP_CWORD-1]}" verb='' flags='' i
+    local options='store.dir index.dir index.map-size source.bootstrap source.auth source.tls source.ca-file source.user source.password-file source.connection-string-file source.hub-credential source.hubs source.include source.exclude source.discovery-interval source.timeout source.group source.rdkafka oauth.method oauth.tenant oauth.client-id oauth.client-secret-file oauth.token-file oauth.authority oauth.scope oauth.imds-endpoint segment.max-bytes segment.max-age segment.block-bytes segment.codec segment.level archiver.memory archiver.workers archiver.uploaders archiver.headroom-warning archiver.group-commit log.level log.format'
+    COMPREPLY=()
+    for ((i = 1; i < COMP_CWORD; i++)); do
+        case "${COMP_WORDS[i]}" in
+        --*) ;;
+        run) verb='run'; break ;;
+        demo) verb='demo'; break ;;
+        hubs) verb='hubs'; break ;;
+        segments) verb='segments'; break ;;
+        status) verb='status'; break ;;
+        doctor) verb='doctor'; break ;;
+        options) verb='options'; break ;;
+        completion) verb='completion'; break ;;
+        esac
+    done
+    case "$verb $before" in
+    *' --config') COMPREPLY=($(compgen -f -- "$word")); return ;;
+    *' --set') COMPREPLY=($(compgen -S = -W "$options" -- "$word")); compopt -o nospace; return ;;
+    *' --store') COMPREPLY=($(compgen -d -- "$word")); return ;;
+    *' --index') COMPREPLY=($(compgen -d -- "$word")); return ;;
+    *' --output') COMPREPLY=($(compgen -W 'table json' -- "$word")); return ;;
+    segments' --from')  return ;;
+    segments' --to')  return ;;
+    segments' --from-offset')  return ;;
+    segments' --to-offset')  return ;;
+    segments' --incarnation')  return ;;
+    options' --format') COMPREPLY=($(compgen -W 'table markdown man' -- "$word")); return ;;
+    esac
+    if [[ -z $verb ]]; then
+        COMPREPLY=($(compgen -W 'run demo hubs segments status doctor options completion  --config --set --store --index --output --help --version' -- "$word"))
+        return
+    fi
+    case "$verb" in
+    run) flags+='  --once' ;;&
+    demo) flags+=' ' ;;&
+    hubs) flags+='  --partitions' ;;&
+    segments) flags+='  --from --to --from-offset --to-offset --incarnation' ;;&
+    status) flags+='  --offline --gaps' ;;&
+    doctor) flags+='  --offline' ;;&
+    options) flags+='  --format' ;;&
+    completion) flags+=' ' ;;&
+    esac
+    COMPREPLY=($(compgen -W "$flags --config --set --store --index --output --help --version" -- "$word"))
+}
+complete -F _hubvault hubvault
