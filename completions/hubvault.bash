@@ -9,6 +9,8 @@ _hubvault()
         case "${COMP_WORDS[i]}" in
         --*) ;;
         run) verb='run'; break ;;
+        replay) verb='replay'; break ;;
+        show) verb='show'; break ;;
         demo) verb='demo'; break ;;
         hubs) verb='hubs'; break ;;
         segments) verb='segments'; break ;;
@@ -24,6 +26,31 @@ _hubvault()
     *' --store') COMPREPLY=($(compgen -d -- "$word")); return ;;
     *' --index') COMPREPLY=($(compgen -d -- "$word")); return ;;
     *' --output') COMPREPLY=($(compgen -W 'table json' -- "$word")); return ;;
+    replay' --from')  return ;;
+    replay' --to')  return ;;
+    replay' --from-offset')  return ;;
+    replay' --to-offset')  return ;;
+    replay' --cursor')  return ;;
+    replay' --cursor-file') COMPREPLY=($(compgen -f -- "$word")); return ;;
+    replay' --incarnation')  return ;;
+    replay' --partition')  return ;;
+    replay' --key')  return ;;
+    replay' --key-glob')  return ;;
+    replay' --key-base64')  return ;;
+    replay' --header')  return ;;
+    replay' --type')  return ;;
+    replay' --order') COMPREPLY=($(compgen -W 'offset time' -- "$word")); return ;;
+    replay' --limit')  return ;;
+    replay' --sink') COMPREPLY=($(compgen -W 'jsonl raw avro' -- "$word")); return ;;
+    replay' --out') COMPREPLY=($(compgen -f -- "$word")); return ;;
+    replay' --body') COMPREPLY=($(compgen -W 'json base64' -- "$word")); return ;;
+    replay' --separator') COMPREPLY=($(compgen -W 'newline nul none length' -- "$word")); return ;;
+    replay' --codec') COMPREPLY=($(compgen -W 'zstandard deflate null' -- "$word")); return ;;
+    replay' --rate')  return ;;
+    replay' --speed')  return ;;
+    replay' --longest-pause')  return ;;
+    replay' --damaged') COMPREPLY=($(compgen -W 'stop skip' -- "$word")); return ;;
+    show' --incarnation')  return ;;
     segments' --from')  return ;;
     segments' --to')  return ;;
     segments' --from-offset')  return ;;
@@ -32,11 +59,13 @@ _hubvault()
     options' --format') COMPREPLY=($(compgen -W 'table markdown man' -- "$word")); return ;;
     esac
     if [[ -z $verb ]]; then
-        COMPREPLY=($(compgen -W 'run demo hubs segments status doctor options completion  --config --set --store --index --output --help --version' -- "$word"))
+        COMPREPLY=($(compgen -W 'run replay show demo hubs segments status doctor options completion  --config --set --store --index --output --help --version' -- "$word"))
         return
     fi
     case "$verb" in
     run) flags+='  --once' ;;&
+    replay) flags+='  --from --to --from-offset --to-offset --cursor --cursor-file --incarnation --partition --key --key-glob --key-base64 --header --type --order --limit --sink --out --body --separator --codec --rate --speed --longest-pause --damaged --dry-run' ;;&
+    show) flags+='  --incarnation' ;;&
     demo) flags+=' ' ;;&
     hubs) flags+='  --partitions' ;;&
     segments) flags+='  --from --to --from-offset --to-offset --incarnation' ;;&
