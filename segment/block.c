@@ -25,7 +25,8 @@ enum {
     ZSTD_BLOCK_MIN = 3,
     ZSTD_BLOCK_MAX_RAW = 128 << 10,
     DEFLATE_MAX_RATIO = 1032,
-    FIRST_GUESS = 64 << 10,
+    GUESSED_RATIO = 8,                  /* of data that do not say how much they are; too low costs a second attempt */
+    SMALLEST_GUESS = 256 << 10,
     SCRATCH_KEEP = 8 << 20,             /* a block larger than this is rare: its memory is given back */
 };
 
@@ -166,8 +167,7 @@ frame(const hv_block_format *format, const hv_block_facts *facts, hv_slice data,
     size_t start_len = (size_t)(hv_varint_put(hv_varint_put(start, facts->count), (int64_t)data.len) - start);
     size_t length = start_len + data.len + HV_SYNC_SIZE;
 
-    if (length > UINT32_MAX)
-        return hv_err_set(err, HV_LIMIT, "a block of %zu bytes, more than fit into its table", length);
+    assert(length <= UINT32_MAX);       /* no codec doubles HV_BLOCK_MAX_RAW */
     unsigned char *stored = malloc(length);
     if (stored == NULL)
         return hv_err_set(err, HV_NOMEM, "no memory for a block of %zu bytes", length);
@@ -274,6 +274,15 @@ deflate_decompress(hv_block_coder *coder, hv_slice data, void *to, size_t room, 
     }
 }
 
+/* For data that do not say: what blocks usually are, or what the buffer has room for anyway. */
+static size_t
+guess_size(hv_slice data, const hv_buf *ret)
+{
+    size_t guess = SMALLEST_GUESS + GUESSED_RATIO * data.len;
+
+    return guess < ret->allocated ? ret->allocated : guess;
+}
+
 /* Try with `guess` bytes and then with twice as many each, never more than `most`, which is at most the limit of ret. */
 static hv_rc
 decompress_growing(hv_block_coder *coder, decompressor decompress, hv_slice data, size_t guess, size_t most, hv_buf *ret, hv_err *err)
@@ -306,7 +315,7 @@ open_zstd(hv_block_coder *coder, hv_slice data, hv_buf *ret, hv_err *err)
     if (stated == ZSTD_CONTENTSIZE_ERROR || ZSTD_findFrameCompressedSize(data.data, data.len) != data.len)
         return hv_err_set(err, HV_CORRUPT, "zstandard: the data of a block is not one whole frame");
     if (stated == ZSTD_CONTENTSIZE_UNKNOWN)
-        return decompress_growing(coder, zstd_decompress, data, FIRST_GUESS + 4 * data.len, most, ret, err);
+        return decompress_growing(coder, zstd_decompress, data, guess_size(data, ret), most, ret, err);
     if (stated > most)
         return hv_err_set(err, HV_CORRUPT, "a block of %zu bytes says it has %llu, more than %zu", data.len, stated, most);
     return decompress_growing(coder, zstd_decompress, data, (size_t)stated, (size_t)stated, ret, err);
@@ -317,7 +326,7 @@ open_deflate(hv_block_coder *coder, hv_slice data, hv_buf *ret, hv_err *err)
 {
     size_t possible = (data.len + 1) * DEFLATE_MAX_RATIO, most = possible < ret->max_len ? possible : ret->max_len;
 
-    return decompress_growing(coder, deflate_decompress, data, FIRST_GUESS + 4 * data.len, most, ret, err);
+    return decompress_growing(coder, deflate_decompress, data, guess_size(data, ret), most, ret, err);
 }
 
 static hv_rc

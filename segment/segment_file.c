@@ -20,6 +20,8 @@
 
 static const unsigned char magic[4] = {'O', 'b', 'j', 1};
 
+enum { FRONT_REST = 2 << 10 };          /* more than a front has besides its header */
+
 enum { ENTRY_CODEC, ENTRY_SCHEMA, ENTRY_CHECK, ENTRY_SEGMENT, ENTRIES };
 
 static const char *const entry_names[ENTRIES] = {
@@ -59,7 +61,7 @@ put_counted(hv_buf *to, hv_slice bytes)
 static hv_rc
 put_front(const hv_segment_header *header, const unsigned char sync[HV_SYNC_SIZE], hv_buf *front, hv_err *err)
 {
-    HV_AUTO(hv_buf_free) hv_buf json = HV_BUF_INIT(HV_SEGMENT_MAX_FRONT);
+    HV_AUTO(hv_buf_free) hv_buf json = HV_BUF_INIT(HV_SEGMENT_MAX_FRONT - FRONT_REST);
     char check[HV_SHA256_TEXT_SIZE];
 
     hv_segment_header_write(header, &json);
@@ -82,10 +84,8 @@ put_front(const hv_segment_header *header, const unsigned char sync[HV_SYNC_SIZE
     }
     put_varint(front, 0);
     hv_buf_put(front, sync, HV_SYNC_SIZE);
-    rc = hv_buf_check(front, err);
-    if (rc == HV_OK && front->len - before > HV_SEGMENT_MAX_FRONT)
-        rc = hv_err_set(err, HV_LIMIT, "the front of a segment has %zu bytes, more than %d", front->len - before, HV_SEGMENT_MAX_FRONT);
-    return rc;
+    assert(front->len - before <= HV_SEGMENT_MAX_FRONT);
+    return hv_buf_check(front, err);
 }
 
 /* Everything in the header that follows from the blocks. */

@@ -299,6 +299,41 @@ START_TEST(twenty_megabytes_of_zeros_in_deflate_come_back)
 }
 END_TEST
 
+START_TEST(a_coder_changes_its_codec_and_level_from_block_to_block)
+{
+    hv_err err;
+    HV_AUTO(hv_buf_free) hv_buf opened = HV_BUF_INIT(ROOM);
+
+    for (size_t i = 0; i < 2 * sizeof levels / sizeof levels[0]; i++) {
+        HV_AUTO(hv_block_free) hv_block block = {0}, fresh = {0};
+        HV_AUTO(hv_block_coder_free) hv_block_coder *other = NULL;
+        const struct level_row *row = &levels[(5 * i) % (sizeof levels / sizeof levels[0])];
+        hv_block_format format = format_make(row->codec, row->level);
+        ck_hv_ok(hv_block_coder_new(&other, &err));
+        ck_hv_ok(hv_block_seal(coder, &format, &facts, hv_buf_slice(&raw), &block, &err));
+        ck_hv_ok(hv_block_seal(other, &format, &facts, hv_buf_slice(&raw), &fresh, &err));
+        ck_assert(hv_slice_equal(stored_slice(&block), stored_slice(&fresh)));
+        ck_hv_ok(hv_block_open(coder, row->codec, test_sync, &block.ref, stored_slice(&block), &opened, &err));
+        ck_assert(hv_slice_equal(hv_buf_slice(&opened), hv_buf_slice(&raw)));
+    }
+}
+END_TEST
+
+START_TEST(a_block_too_short_for_count_size_and_marker_is_corrupt_even_if_its_hash_is_right)
+{
+    hv_err err;
+    HV_AUTO(hv_buf_free) hv_buf opened = HV_BUF_INIT(ROOM);
+    static const unsigned char bytes[] = {2, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0};
+
+    for (size_t len = 0; len <= sizeof bytes; len++) {
+        hv_slice stored = hv_slice_of(bytes, len);
+        hv_block_ref ref = {.length = (uint32_t)len, .count = 1};
+        hv_sha256(&stored, 1, ref.sha256);
+        ck_hv_fails(HV_CORRUPT, hv_block_open(coder, HV_CODEC_NULL, NULL, &ref, stored, &opened, &err));
+    }
+}
+END_TEST
+
 START_TEST(random_data_behind_a_right_hash_is_corrupt_in_both_compressing_codecs)
 {
     hv_err err;
@@ -346,6 +381,8 @@ main(void)
     tcase_add_test(tests, a_frame_whose_content_is_shorter_or_longer_than_stated_is_corrupt);
     tcase_add_test(tests, bytes_behind_the_compressed_data_are_corrupt);
     tcase_add_test(tests, twenty_megabytes_of_zeros_in_deflate_come_back);
+    tcase_add_test(tests, a_coder_changes_its_codec_and_level_from_block_to_block);
+    tcase_add_test(tests, a_block_too_short_for_count_size_and_marker_is_corrupt_even_if_its_hash_is_right);
     tcase_add_test(tests, random_data_behind_a_right_hash_is_corrupt_in_both_compressing_codecs);
     tcase_add_test(tests, more_raw_bytes_than_the_reader_accepts_are_not_sealed);
     return ck_hv_run("block", tests);

@@ -1,8 +1,12 @@
 /*
  * Let the n-th allocation fail, for n = 0, 1, 2 ... until a run needs fewer than n. The linker's --wrap replaces the allocation functions
- * for our own code only; what zstd and libdeflate allocate for themselves is theirs. Leaks on these paths are found by the sanitizer
- * build of this test.
+ * for our own code only, and the functions of zstd and libdeflate that allocate. Leaks on these paths are found by the sanitizer build of
+ * this test.
  */
+#include <libdeflate.h>
+#include <zstd.h>
+#include <zstd_errors.h>
+
 #include "segment/segment_file.h"
 #include "segment/vault_marker.h"
 #include "tests/harness/check_hv.h"
@@ -41,6 +45,58 @@ __wrap_realloc(void *old, size_t size)
     return starved() ? NULL : __real_realloc(old, size);
 }
 
+ZSTD_CCtx *__real_ZSTD_createCCtx(void);
+ZSTD_DCtx *__real_ZSTD_createDCtx(void);
+size_t __real_ZSTD_compress2(ZSTD_CCtx *context, void *to, size_t room, const void *from, size_t len);
+size_t __real_ZSTD_decompressDCtx(ZSTD_DCtx *context, void *to, size_t room, const void *from, size_t len);
+struct libdeflate_compressor *__real_libdeflate_alloc_compressor(int level);
+struct libdeflate_decompressor *__real_libdeflate_alloc_decompressor(void);
+ZSTD_CCtx *__wrap_ZSTD_createCCtx(void);
+ZSTD_DCtx *__wrap_ZSTD_createDCtx(void);
+size_t __wrap_ZSTD_compress2(ZSTD_CCtx *context, void *to, size_t room, const void *from, size_t len);
+size_t __wrap_ZSTD_decompressDCtx(ZSTD_DCtx *context, void *to, size_t room, const void *from, size_t len);
+struct libdeflate_compressor *__wrap_libdeflate_alloc_compressor(int level);
+struct libdeflate_decompressor *__wrap_libdeflate_alloc_decompressor(void);
+
+/* zstd reports errors as the size -code (zstd_errors.h). */
+static const size_t no_zstd_memory = (size_t)-ZSTD_error_memory_allocation;
+
+ZSTD_CCtx *
+__wrap_ZSTD_createCCtx(void)
+{
+    return starved() ? NULL : __real_ZSTD_createCCtx();
+}
+
+ZSTD_DCtx *
+__wrap_ZSTD_createDCtx(void)
+{
+    return starved() ? NULL : __real_ZSTD_createDCtx();
+}
+
+size_t
+__wrap_ZSTD_compress2(ZSTD_CCtx *context, void *to, size_t room, const void *from, size_t len)
+{
+    return starved() ? no_zstd_memory : __real_ZSTD_compress2(context, to, room, from, len);
+}
+
+size_t
+__wrap_ZSTD_decompressDCtx(ZSTD_DCtx *context, void *to, size_t room, const void *from, size_t len)
+{
+    return starved() ? no_zstd_memory : __real_ZSTD_decompressDCtx(context, to, room, from, len);
+}
+
+struct libdeflate_compressor *
+__wrap_libdeflate_alloc_compressor(int level)
+{
+    return starved() ? NULL : __real_libdeflate_alloc_compressor(level);
+}
+
+struct libdeflate_decompressor *
+__wrap_libdeflate_alloc_decompressor(void)
+{
+    return starved() ? NULL : __real_libdeflate_alloc_decompressor();
+}
+
 enum { ROOM = 1 << 20 };
 
 static const unsigned char sync_marker[HV_SYNC_SIZE] = "0123456789abcde";
@@ -60,18 +116,23 @@ seal_one(hv_block_coder *coder, hv_codec codec, hv_block *ret, hv_err *err)
     return rc == HV_OK ? hv_block_seal(coder, &format, &facts, hv_buf_slice(&raw), ret, err) : rc;
 }
 
-/* A cut of a lead event, a gap, and one that was promised to a sibling. */
+/* A cut of a gap, and one event each of two segments: of a lead, or of a sibling that misses one. */
 static hv_rc
-assemble_one(hv_codec codec, hv_block *block, hv_buf *blob, hv_err *err)
+assemble_one(hv_codec codec, bool is_sibling, hv_block *block, hv_buf *blob, hv_err *err)
 {
+    unsigned char schema[1][HV_SHA256_SIZE] = {{1}};
+    hv_gap missing = {.range = {.first = 2, .end = 3}, .cause = HV_GAP_RETENTION};
     hv_gap gap = {.range = {.first = 0, .end = 1}, .cause = HV_GAP_UNKNOWN};
-    hv_range promised = {.first = 2, .end = 3};
+    hv_range promised = {.first = is_sibling ? 1 : 2, .end = 3};
     hv_class_map map = {.class_name = "pii", .ranges = &promised, .range_count = 1};
     unsigned char sha256[HV_SHA256_SIZE];
     hv_segment_header header = {.vault = "0b5ff9a6-7c0e-4a52-9d3f-6a1c2f8e9b10", .partition = {.hub = "orders", .incarnation = 1},
                                 .class_name = HV_CLASS_DEFAULT, .codec = codec, .cut = {.first = 0, .end = 3}, .classes = &map,
-                                .class_count = 1, .gaps = &gap, .gap_count = 1};
+                                .class_count = 1, .gaps = &gap, .gap_count = 1, .schemas = schema, .schema_count = 1,
+                                .is_sibling = is_sibling, .missing = &missing, .missing_count = is_sibling};
 
+    if (is_sibling)
+        memcpy(header.class_name, map.class_name, sizeof header.class_name);
     hv_rc rc = hv_segment_assemble(&header, block, 1, sync_marker, blob, sha256, err);
     free(header.blocks);
     return rc;
@@ -103,7 +164,7 @@ read_one(hv_block_coder *coder, const hv_block *block, hv_slice front_bytes, hv_
 
 /* Everything the library allocates for, once. */
 static hv_rc
-write_and_read_a_segment(hv_codec codec, hv_err *err)
+write_and_read_a_segment(hv_codec codec, bool is_sibling, hv_err *err)
 {
     HV_AUTO(hv_block_coder_free) hv_block_coder *coder = NULL;
     HV_AUTO(hv_block_free) hv_block block = {0};
@@ -113,7 +174,7 @@ write_and_read_a_segment(hv_codec codec, hv_err *err)
     if (rc == HV_OK)
         rc = seal_one(coder, codec, &block, err);
     if (rc == HV_OK)
-        rc = assemble_one(codec, &block, &front, err);
+        rc = assemble_one(codec, is_sibling, &block, &front, err);
     if (rc == HV_OK)
         rc = read_one(coder, &block, hv_buf_slice(&front), err);
     return rc;
@@ -128,7 +189,7 @@ START_TEST(running_out_of_memory_anywhere_is_reported_and_leaves_nothing_behind)
     for (n = 0; rc != HV_OK; n++) {
         ck_assert_msg(n < 1000, "still failing after %ld allocations", n);
         allocations_left = n;
-        rc = write_and_read_a_segment((hv_codec)_i, &err);
+        rc = write_and_read_a_segment((hv_codec)(_i / 2), _i % 2 == 1, &err);
         allocations_left = -1;
         ck_assert_msg(rc == HV_OK || rc == HV_NOMEM, "allocation %ld: %s: %s", n, hv_rc_name(rc), err.msg);
     }
@@ -140,6 +201,6 @@ int
 main(void)
 {
     TCase *tests = tcase_create("segment, out of memory");
-    tcase_add_loop_test(tests, running_out_of_memory_anywhere_is_reported_and_leaves_nothing_behind, 0, HV_CODECS);
+    tcase_add_loop_test(tests, running_out_of_memory_anywhere_is_reported_and_leaves_nothing_behind, 0, 2 * HV_CODECS);
     return ck_hv_run("segment, out of memory", tests);
 }

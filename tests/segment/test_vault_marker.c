@@ -1,4 +1,6 @@
+#include <errno.h>
 #include <jansson.h>
+#include <sys/random.h>
 
 #include "segment/vault_marker.h"
 #include "tests/harness/check_hv.h"
@@ -18,6 +20,33 @@ START_TEST(a_vault_id_is_a_random_uuid_of_version_4)
     ck_assert_int_eq(first[14], '4');
     ck_assert_ptr_nonnull(strchr("89ab", first[19]));
     ck_assert_str_ne(first, second);
+}
+END_TEST
+
+static bool no_randomness;
+
+/* The names are the linker's: `--wrap=getrandom` turns getrandom into __wrap_getrandom, and __real_getrandom into getrandom. */
+ssize_t __real_getrandom(void *to, size_t len, unsigned flags);
+ssize_t __wrap_getrandom(void *to, size_t len, unsigned flags);
+
+ssize_t
+__wrap_getrandom(void *to, size_t len, unsigned flags)
+{
+    if (!no_randomness)
+        return __real_getrandom(to, len, flags);
+    errno = ENOSYS;
+    return -1;
+}
+
+START_TEST(without_randomness_there_is_no_vault_id)
+{
+    hv_err err;
+    char id[HV_VAULT_ID_SIZE] = "as it was";
+
+    no_randomness = true;
+    ck_hv_fails(HV_IO, hv_vault_id_make(id, &err));
+    no_randomness = false;
+    ck_assert_str_eq(id, "as it was");
 }
 END_TEST
 
@@ -217,6 +246,7 @@ main(void)
 {
     TCase *tests = tcase_create("vault marker");
     tcase_add_test(tests, a_vault_id_is_a_random_uuid_of_version_4);
+    tcase_add_test(tests, without_randomness_there_is_no_vault_id);
     tcase_add_test(tests, a_marker_has_the_documented_bytes_and_comes_back);
     tcase_add_test(tests, a_marker_of_a_newer_format_is_a_version_error_that_names_both);
     tcase_add_loop_test(tests, a_marker_of_any_other_spelling_is_corrupt, 0, (int)(sizeof bad_markers / sizeof bad_markers[0]));
