@@ -26,6 +26,7 @@ show_bar(void *arg, const hv_replay_facts *facts)
 
     if (!report->shows_progress)
         return;
+    part = part < 1 ? part : 1;         /* live events have no total */
     report->progress_shown = true;
     fputs("\r\033[K[", to);
     for (int i = 0; i < BAR_WIDTH; i++)

@@ -22,9 +22,7 @@ hv_output_free(hv_output *output)
 static hv_rc
 write_failed(const hv_output *output, int error, hv_err *err)
 {
-    hv_rc rc = error == ENOSPC || error == EDQUOT || error == EFBIG ? HV_LIMIT : error == EPIPE ? HV_CLOSED : HV_IO;
-
-    return hv_err_set(err, rc, "write to '%s' behind byte %llu: %s", output->name, (unsigned long long)output->written,
+    return hv_err_set(err, error == EPIPE ? HV_CLOSED : HV_IO, "write to '%s' behind byte %llu: %s", output->name, (unsigned long long)output->written,
                       strerror(error));
 }
 

@@ -20,7 +20,7 @@ typedef struct hv_output {
 hv_output hv_output_make(int fd, const char *name);
 void hv_output_free(hv_output *output);
 
-/* Everything appended so far. HV_IO or, for a full disk or quota, HV_LIMIT; HV_CLOSED if the reader of a pipe went away. A failure that the
+/* Everything appended so far. HV_IO; HV_CLOSED if the reader of a pipe went away. A failure that the
  * buffer kept is reported here, too. */
 hv_rc hv_output_write(hv_output *output, hv_err *err) HV_MUST_USE;
 

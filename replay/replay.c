@@ -21,6 +21,7 @@ enum {
     DEFAULT_MEMORY = 64 << 20,
     DEFAULT_RUN = 1 << 20,
     DEFAULT_PATIENCE_MS = 30000,
+    DEFAULT_DISCOVERY_MS = 30000,
     GET_TRIES = 6,
     FIRST_WAIT_MS = 100,
     SLEEP_SLICE_MS = 50,
@@ -45,6 +46,7 @@ fill_defaults(hv_replay *replay)
     config->memory_bytes = config->memory_bytes > 0 ? config->memory_bytes : DEFAULT_MEMORY;
     config->run_bytes = config->run_bytes > 0 ? config->run_bytes : DEFAULT_RUN;
     config->patience_ms = config->patience_ms > 0 ? config->patience_ms : DEFAULT_PATIENCE_MS;
+    config->discovery_ms = config->discovery_ms > 0 ? config->discovery_ms : DEFAULT_DISCOVERY_MS;
     config->now_ms = config->now_ms != NULL ? config->now_ms : hv_clock_boot_ms;
     config->sleep_ms = config->sleep_ms != NULL ? config->sleep_ms : sleep_really;
     replay->pacer = (hv_pacer){

@@ -87,6 +87,7 @@ typedef struct hv_replay_config {       /* handles are borrowed and must outlive
     size_t memory_bytes;                /* for blocks read ahead; 0: 64 MiB. One run of blocks per partition comes on top when merging */
     size_t run_bytes;                   /* stored bytes fetched with one request; 0: 1 MiB */
     int64_t patience_ms;                /* while following: how long to wait for the archiver before offsets count as lost; 0: 30 s */
+    int64_t discovery_ms;               /* while following: between two looks for new hubs and partitions; 0: 30 s */
     int64_t (*now_ms)(void);            /* NULL: hv_clock_boot_ms; for tests */
     void (*sleep_ms)(int64_t ms);       /* NULL: sleeps; for tests */
 } hv_replay_config;
@@ -118,12 +119,15 @@ hv_rc hv_replay_dry_run(hv_replay *replay, hv_replay_forecast *ret, hv_err *err)
 hv_rc hv_replay_run(hv_replay *replay, hv_sink *sink, hv_err *err) HV_MUST_USE;
 
 /*
- * hv_replay_run(), and then go on with the live hubs at exactly the next offset of each partition until stopped or at the limit; new
- * partitions, hubs that fit the globs and new incarnations join in. An event that the hub no longer has is looked for in the archive
- * again, and is reported as lost only if that has not got it within the patience. The index may grow meanwhile. The request must not have
- * an upper bound.
+ * hv_replay_run(), and then go on with the live hubs at exactly the next offset of each partition until stopped or at the limit. New
+ * partitions, hubs that fit the globs and new incarnations join in as soon as an archiver has begun to capture them. An event that the
+ * hub no longer has is looked for in the archive again, and is reported as lost only if that has not got it within the patience. The
+ * index may grow meanwhile. A hub belongs to the first source that lists it. The request must say `follow`.
+ *
+ * HV_GAP: a hub ends before the next offset (somebody truncated it), or was re-created and nobody captures it. HV_NOT_FOUND: nobody
+ * captures a hub that was named. HV_AUTH: the source refuses to read a hub.
  */
-hv_rc hv_replay_follow(hv_replay *replay, hv_source *source, hv_sink *sink, hv_err *err) HV_MUST_USE;
+hv_rc hv_replay_follow(hv_replay *replay, hv_source *const *sources, size_t source_count, hv_sink *sink, hv_err *err) HV_MUST_USE;
 
 const hv_replay_facts *hv_replay_facts_of(const hv_replay *replay);
 

@@ -38,6 +38,8 @@ check_bounds(const hv_replay_request *request, hv_err *err)
         return hv_err_set(err, HV_USAGE, "the times given are no range: the end is not included and must be later than the start");
     if (request->follow && (request->to_offset.set || request->to_time.set))
         return hv_err_set(err, HV_USAGE, "a replay that follows the live hub has no end: leave out the upper bound");
+    if (request->follow && request->incarnation != HV_REPLAY_NEWEST && request->incarnation != HV_REPLAY_ALL_INCARNATIONS)
+        return hv_err_set(err, HV_USAGE, "only the newest incarnation of a hub is alive; a replay of another one cannot follow it");
     return HV_OK;
 }
 
@@ -233,9 +235,9 @@ hv_replay_selects_number(const hv_replay_selection *selection, int32_t number)
            || bsearch(&number, selection->numbers, selection->number_count, sizeof number, compare_numbers) != NULL;
 }
 
-/* Both lists are sorted by hub and incarnation, so the last entry of a hub has its newest incarnation. */
+/* There is room for one more. newest: of a hub that is known already, keep the greater incarnation; else the one it has. */
 static void
-note_hub(hv_replay_selection *to, const char *hub, uint32_t incarnation)
+note_hub(hv_replay_selection *to, const char *hub, uint32_t incarnation, bool newest)
 {
     size_t at = to->hub_count;
 
@@ -244,7 +246,7 @@ note_hub(hv_replay_selection *to, const char *hub, uint32_t incarnation)
     while (at > 0 && strcmp(to->hubs[at - 1].name, hub) > 0)
         at--;
     if (at > 0 && strcmp(to->hubs[at - 1].name, hub) == 0) {
-        if (to->hubs[at - 1].incarnation < incarnation)
+        if (newest && to->hubs[at - 1].incarnation < incarnation)
             to->hubs[at - 1].incarnation = incarnation;
         return;
     }
@@ -261,9 +263,9 @@ find_hubs(const catalogue *all, hv_replay_selection *to, hv_err *err)
     if (to->hubs == NULL)
         return hv_err_set(err, HV_NOMEM, "no memory for the list of hubs");
     for (size_t i = 0; i < all->incarnation_count; i++)
-        note_hub(to, all->incarnations[i].hub, all->incarnations[i].incarnation);
+        note_hub(to, all->incarnations[i].hub, all->incarnations[i].incarnation, true);
     for (size_t i = 0; i < all->partition_count; i++)
-        note_hub(to, all->partitions[i].partition.hub, all->partitions[i].partition.incarnation);
+        note_hub(to, all->partitions[i].partition.hub, all->partitions[i].partition.incarnation, true);
     if (to->hub_count > HV_REPLAY_MAX_HUBS)
         return hv_err_set(err, HV_LIMIT, "%zu hubs match; one replay takes at most %d", to->hub_count, HV_REPLAY_MAX_HUBS);
     return HV_OK;
@@ -331,6 +333,61 @@ find_parts(const catalogue *all, const hv_cursor *cursor, hv_replay_selection *t
     for (size_t i = 0; i < all->partition_count; i++)
         if (is_wanted(to, &all->partitions[i].partition))
             to->parts[to->part_count++] = make_part(to, cursor, &all->partitions[i].partition, all->partitions[i].range.end);
+    return HV_OK;
+}
+
+hv_rc
+hv_replay_selection_need(hv_replay_selection *selection, const hv_partition *partition, size_t *ret, bool *added, hv_err *err)
+{
+    size_t low = 0, high = selection->part_count;
+
+    while (low < high) {
+        size_t middle = low + (high - low) / 2;
+        int order = hv_partition_compare(&selection->parts[middle].partition, partition);
+        if (order == 0) {
+            *ret = middle;
+            *added = false;
+            return HV_OK;
+        }
+        if (order < 0)
+            low = middle + 1;
+        else
+            high = middle;
+    }
+    hv_replay_part *parts = reallocarray(selection->parts, selection->part_count + 1, sizeof *parts);
+    if (parts == NULL)
+        return hv_err_set(err, HV_NOMEM, "no memory for %zu partitions", selection->part_count + 1);
+    selection->parts = parts;
+    hv_cursor_hub *hubs = reallocarray(selection->hubs, selection->hub_count + 1, sizeof *hubs);
+    if (hubs == NULL)
+        return hv_err_set(err, HV_NOMEM, "no memory for %zu hubs", selection->hub_count + 1);
+    selection->hubs = hubs;
+    note_hub(selection, partition->hub, partition->incarnation, false);
+    memmove(&parts[low + 1], &parts[low], (selection->part_count - low) * sizeof *parts);
+    parts[low] = make_part(selection, NULL, partition, 0);
+    selection->part_count++;
+    *ret = low;
+    *added = true;
+    return HV_OK;
+}
+
+/* A partition that was read from the live hub has a position before anything of it is archived: it must not be forgotten. */
+static hv_rc
+add_parts_of_cursor(const hv_cursor *cursor, hv_replay_selection *to, hv_err *err)
+{
+    for (size_t i = 0; i < cursor->position_count; i++) {
+        const hv_cursor_position *position = &cursor->positions[i];
+        hv_partition partition;
+        size_t at;
+        bool added;
+        hv_rc rc = hv_partition_make(cursor->hubs[position->hub].name, position->incarnation, position->partition, &partition, err);
+        if (rc == HV_OK)
+            rc = hv_replay_selection_need(to, &partition, &at, &added, err);
+        if (rc != HV_OK)
+            return rc;
+        if (added && position->next > to->parts[at].next)
+            to->parts[at].from = to->parts[at].end = to->parts[at].next = position->next;
+    }
     return HV_OK;
 }
 
@@ -423,6 +480,8 @@ hv_replay_select(hv_index *index, const char *vault, const hv_replay_request *re
     make_window(&selection);
     choose_incarnations(&selection, resumes ? &cursor : NULL);
     rc = find_parts(&all, resumes ? &cursor : NULL, &selection, err);
+    if (rc == HV_OK && resumes)
+        rc = add_parts_of_cursor(&cursor, &selection, err);
     if (rc == HV_OK && !request->follow)
         rc = check_hubs_found(&selection, err);
     if (rc == HV_OK && !request->follow)

@@ -266,7 +266,7 @@ START_TEST(a_full_disk_is_a_failure)
     ck_hv_ok(hv_sink_jsonl_open(&(hv_sink_jsonl_config){.to = {.fd = full, .name = "/dev/full"}}, &sink, &err));
     begin();
     put(&(hv_event){.offset = 0});
-    ck_hv_fails(HV_LIMIT, sink->ops->end(sink, &err));
+    ck_hv_fails(HV_IO, sink->ops->end(sink, &err));
     ck_assert_ptr_nonnull(strstr(err.msg, "/dev/full"));
     close(full);
 }
