@@ -21,6 +21,7 @@ typedef struct hv_live {
     hv_live_state state;
     int64_t retry_at_ms;
     int64_t missing_since_ms;           /* -1: nothing is missing */
+    int64_t unconfirmed;                /* first offset delivered since the identity of the hub was last confirmed; -1: none */
 } hv_live;
 
 /* A hub that is, or could be, followed. */

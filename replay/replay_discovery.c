@@ -5,6 +5,10 @@
  * followed as incarnation n if n is the newest in the index and the identity recorded for it is the one that the source reports now;
  * where one of the two is unknown, they count as equal. If they differ, the hub was re-created and the archiver has not noticed yet: we
  * stop reading it at once, because its offsets would be taken for those of the old life, and wait for the claim.
+ *
+ * Between two looks a hub may be re-created and grow past our offset, without a word from a source that reads by name and offset. So
+ * each partition remembers what it delivered since the identity was last confirmed. If the next look finds another identity, those
+ * events may be of the wrong life: the replay ends with that message, and its cursor stands before them.
  */
 #include <inttypes.h>
 #include <stdlib.h>
@@ -69,6 +73,20 @@ wait_for_claim(hv_follower *follower, hv_live_hub *hub, bool recreated, hv_err *
     return HV_OK;                       /* fits a glob; not ours */
 }
 
+static hv_rc
+check_unconfirmed(hv_follower *follower, hv_live *live, hv_err *err)
+{
+    hv_replay_part *part = hv_live_part(follower, live);
+
+    if (live->unconfirmed < 0)
+        return HV_OK;
+    follower->replay->done_before += part->next - live->unconfirmed;
+    part->next = live->unconfirmed;
+    return hv_err_set(err, HV_GAP, "hub '%s' was deleted and created again; what was delivered of its partition %" PRId32 " from offset %"
+                      PRId64 " on may be of the new one: replay that again, the cursor stands before it", part->partition.hub,
+                      part->partition.number, part->next);
+}
+
 /* Everything that is followed of an earlier life: finished from the archive, and over. */
 static hv_rc
 end_incarnation(hv_follower *follower, const hv_live_hub *hub, bool claimed, hv_err *err)
@@ -79,6 +97,8 @@ end_incarnation(hv_follower *follower, const hv_live_hub *hub, bool claimed, hv_
         if (live->state == HV_LIVE_OVER || strcmp(partition->hub, hub->name) != 0 || partition->incarnation != hub->incarnation)
             continue;
         hv_rc rc = hv_follow_drop(follower, live, err);
+        if (rc == HV_OK)
+            rc = check_unconfirmed(follower, live, err);
         if (rc == HV_OK)
             rc = hv_follow_catch_up(follower, live, err);
         if (rc != HV_OK)
@@ -112,6 +132,7 @@ add_live(hv_follower *follower, hv_source *source, const hv_partition *partition
         follower->lives[i]->part += follower->lives[i]->part >= part ? 1 : 0;
     for (size_t i = 0; i < follower->live_count; i++)
         if (follower->lives[i]->part == part) {
+            follower->lives[i]->unconfirmed = -1;
             revive(follower, follower->lives[i]);
             return HV_OK;
         }
@@ -121,7 +142,7 @@ add_live(hv_follower *follower, hv_source *source, const hv_partition *partition
     hv_live *live = moved != NULL ? calloc(1, sizeof *live) : NULL;
     if (live == NULL)
         return hv_err_set(err, HV_NOMEM, "no memory to follow %zu partitions", follower->live_count + 1);
-    *live = (hv_live){.part = part, .source = source, .missing_since_ms = -1};
+    *live = (hv_live){.part = part, .source = source, .missing_since_ms = -1, .unconfirmed = -1};
     follower->lives[follower->live_count++] = live;
     follower->serve_at_ms = 0;
     return HV_OK;

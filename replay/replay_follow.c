@@ -187,6 +187,7 @@ take_event(hv_follower *follower, hv_live *live, const hv_event *event, bool *st
     hv_rc rc = hv_replay_deliver(replay, follower->sink, part, event, stopped, err);
     if (rc == HV_OK && !*stopped) {
         replay->facts.live_events++;
+        live->unconfirmed = live->unconfirmed < 0 ? event->offset : live->unconfirmed;
         follower->unflushed = true;
     }
     return rc;
@@ -215,10 +216,10 @@ take_item(hv_follower *follower, const hv_source_item *item, bool *stopped, hv_e
         return HV_OK;
     case HV_SOURCE_OUT_OF_RANGE:
         return handle_out_of_range(follower, live, err);
-    default:                            /* HV_SOURCE_GONE: perhaps for good, perhaps to come back as another one */
+    default:                            /* HV_SOURCE_GONE: perhaps for good, perhaps to come back, as the same or as another one */
         if (follower->discover_at_ms > now_of(follower) + RETRY_MS)
             follower->discover_at_ms = now_of(follower) + RETRY_MS;
-        return HV_OK;
+        return hv_follow_drop(follower, live, err);
     }
 }
 

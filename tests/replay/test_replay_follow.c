@@ -87,10 +87,18 @@ seal(const char *hub, uint32_t incarnation, int32_t number)
 typedef struct play {
     void (*script)(void);               /* called again and again */
     size_t stop_at;                     /* stop when so many events have come */
-    int64_t stop_after_ms;              /* or after this time; 0: 10 s */
+    bool fake_clock;                    /* time stands still unless the script moves fake_ms */
     int lost_calls;
     hv_gap lost;
 } play;
+
+static int64_t fake_ms;
+
+static int64_t
+read_fake_clock(void)
+{
+    return fake_ms;
+}
 
 static bool
 play_on(void *arg)
@@ -100,7 +108,7 @@ play_on(void *arg)
     if (now->script != NULL)
         now->script();
     return sink.events.count >= now->stop_at
-           || hv_clock_boot_ms() - started_ms > (now->stop_after_ms > 0 ? now->stop_after_ms : 10000);
+           || hv_clock_boot_ms() - started_ms > 10000;
 }
 
 static void
@@ -120,7 +128,7 @@ static hv_replay *
 open_follow(play *now, const hv_replay_request *request)
 {
     hv_replay_config config = {.index = vault.index, .storage = vault.storage, .vault = TEST_VAULT, .threads = 1, .patience_ms = 300,
-                               .discovery_ms = 30,
+                               .discovery_ms = 30, .now_ms = now->fake_clock ? read_fake_clock : NULL,
                                .observer = {.arg = now, .stopped = play_on, .lost = note_lost}};
     hv_replay *replay = NULL;
 
@@ -288,22 +296,32 @@ START_TEST(new_partitions_and_new_hubs_join_in)
 }
 END_TEST
 
+static int64_t
+elapsed_ms(void)
+{
+    return hv_clock_boot_ms() - started_ms;
+}
+
 static void
 recreate(void)
 {
     static int step;
 
-    if (step == 0 && sink.events.count == 6) {
+    if (step == 0 && elapsed_ms() > 150) {      /* what was delivered is confirmed by now */
         append_many("orders", 0, 2);    /* the archiver still reads these, we may not */
         seal("orders", 1, 0);
+        hv_scripted_delete(source, "orders");
+        step = 1;
+    }
+    if (step == 1 && elapsed_ms() > 350) {
         hv_scripted_hub(source, "orders", 1, "second");
         for (int i = 0; i < 9; i++)
             append("orders", 2, 0, i);
-        step = 1;
-    }
-    if (step == 1 && hv_clock_boot_ms() - started_ms > 200) {
-        vault_incarnation(&vault, "orders", 2, "second");
         step = 2;
+    }
+    if (step == 2 && elapsed_ms() > 500) {
+        vault_incarnation(&vault, "orders", 2, "second");
+        step = 3;
     }
 }
 
@@ -323,13 +341,53 @@ recreate_without_claim(void)
 {
     static bool done;
 
-    if (!done && sink.events.count == 3) {
+    if (!done && elapsed_ms() > 150) {
         hv_scripted_hub(source, "orders", 1, "second");
-        for (int i = 0; i < 9; i++)
-            append("orders", 2, 0, i);
+        append("orders", 2, 0, 1);
         done = true;
     }
 }
+
+/* A look at the hubs confirms three events; then the hub is another one, and a look comes only when six of its events are out. */
+static void
+recreate_and_outgrow(void)
+{
+    static int step;
+
+    if (step == 0 && sink.events.count == 3) {
+        fake_ms += 1000;
+        step = 1;
+    } else if (step == 1 && sink.flushes >= 2) {
+        hv_scripted_hub(source, "orders", 1, "second");
+        for (int i = 0; i < 9; i++)
+            append("orders", 2, 0, i);
+        step = 2;
+    } else if (step == 2 && sink.events.count == 9) {
+        fake_ms += 1000;
+        step = 3;
+    }
+}
+
+START_TEST(events_that_may_be_of_another_life_are_said_so_and_the_cursor_stands_before_them)
+{
+    HV_AUTO(hv_buf_free) hv_buf text = HV_BUF_INIT(HV_CURSOR_MAX_TEXT);
+    HV_AUTO(hv_cursor_clear) hv_cursor cursor = {.patterns = NULL};
+    hv_partition orders = vault_partition("orders", 1, 0);
+    play now = {.stop_at = 100, .script = recreate_and_outgrow, .fake_clock = true};
+    hv_replay_request request = request_of(orders_only);
+
+    create("orders", 1, 1, "first", true);
+    append_many("orders", 0, 3);
+    HV_AUTO(hv_replay_close) hv_replay *replay = open_follow(&now, &request);
+    ck_hv_fails(HV_GAP, hv_replay_follow(replay, &source, 1, &sink.base, &err));
+    ck_assert_msg(strstr(err.msg, "from offset 3 on") != NULL, "%s", err.msg);
+    ck_assert_uint_eq(sink.events.count, 9);    /* 3 of the old life, 6 of the new one by mistake */
+    ck_assert(hv_replay_facts_of(replay)->flushed);
+    ck_hv_ok(hv_replay_cursor(replay, &text, &err));
+    ck_hv_ok(hv_cursor_parse(hv_buf_slice(&text), &cursor, &err));
+    ck_assert_int_eq(hv_cursor_next(&cursor, &orders, -1), 3);
+}
+END_TEST
 
 START_TEST(a_new_life_that_no_archiver_claims_ends_the_replay_and_is_never_taken_for_the_old_one)
 {
@@ -412,8 +470,9 @@ START_TEST(stopping_anywhere_and_following_on_from_the_cursor_gives_each_event_o
     append_many("orders", 0, 4);
     hv_scripted_skip(source, "orders", 0, 2);
     append_many("orders", 0, 2);
-    for (size_t stop = (size_t)_i; stop < 17 + (size_t)_i; stop += 5) {
-        play now = {.stop_at = stop < 17 ? stop : 17};
+    for (size_t stop = (size_t)_i, last = 0; last < 17; stop += 5) {
+        last = stop < 17 ? stop : 17;
+        play now = {.stop_at = last};
         HV_AUTO(hv_replay_close) hv_replay *replay = open_follow(&now, &request);
         ck_hv_ok(hv_replay_follow(replay, &source, 1, &sink.base, &err));
         ck_assert(hv_replay_facts_of(replay)->flushed);
@@ -499,6 +558,7 @@ main(void)
     tcase_add_test(tests, what_neither_hub_nor_archive_has_is_reported_as_lost_and_the_rest_follows);
     tcase_add_test(tests, new_partitions_and_new_hubs_join_in);
     tcase_add_test(tests, a_hub_that_is_created_again_is_finished_first_and_its_new_life_follows);
+    tcase_add_test(tests, events_that_may_be_of_another_life_are_said_so_and_the_cursor_stands_before_them);
     tcase_add_test(tests, a_new_life_that_no_archiver_claims_ends_the_replay_and_is_never_taken_for_the_old_one);
     tcase_add_test(tests, a_hub_that_was_truncated_below_the_archive_ends_the_replay);
     tcase_add_test(tests, a_named_hub_that_nobody_captures_is_not_found);
