@@ -6,6 +6,7 @@ import java.util.List;
 import java.util.Map;
 import java.util.Properties;
 import java.util.SplittableRandom;
+import java.util.concurrent.ExecutionException;
 import java.util.concurrent.atomic.AtomicReference;
 import org.apache.kafka.clients.admin.Admin;
 import org.apache.kafka.clients.admin.NewTopic;
@@ -58,7 +59,7 @@ public final class Feed {
             for (int partition = 0; partition < partitions; partition++) {
                 asked.put(new TopicPartition(args[1], partition), OffsetSpec.latest());
             }
-            admin.listOffsets(asked).all().get();
+            awaitLeaders(admin, asked);
         }
         config.put("batch.size", "262144");
         config.put("linger.ms", "20");
@@ -83,6 +84,20 @@ public final class Feed {
         }
         System.out.printf("%s: %d events, %d partitions, %.1f MB of values in %.1f s%n", args[1], events, partitions, bytes / 1e6,
             (System.nanoTime() - start) / 1e9);
+    }
+
+    private static void awaitLeaders(Admin admin, Map<TopicPartition, OffsetSpec> asked) throws Exception {
+        for (long deadline = System.nanoTime() + 60_000_000_000L;;) {
+            try {
+                admin.listOffsets(asked).all().get();
+                return;
+            } catch (ExecutionException notYet) {
+                if (System.nanoTime() > deadline) {
+                    throw notYet;
+                }
+                Thread.sleep(20);
+            }
+        }
     }
 
     private ProducerRecord<byte[], byte[]> record(String topic, int partition, int number) {

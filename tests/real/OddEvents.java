@@ -163,7 +163,17 @@ public final class OddEvents {
                 asked.put(new TopicPartition(topic, partition), OffsetSpec.latest());
             }
         });
-        admin.listOffsets(asked).all().get();
+        for (long deadline = System.nanoTime() + Duration.ofSeconds(60).toNanos();;) {
+            try {
+                admin.listOffsets(asked).all().get();
+                return;
+            } catch (ExecutionException notYet) {
+                if (System.nanoTime() > deadline) {
+                    throw notYet;
+                }
+                Thread.sleep(20);
+            }
+        }
     }
 
     // ---- producing ----

@@ -176,7 +176,7 @@ class Vault:
         """Every event of one partition in order of offset; `facts` gets what was seen on the way."""
         cuts = self.partitions[key]
         position, last_offset = 0, -1
-        facts |= {"hub": key[0], "incarnation": key[1], "partition": key[2], "cuts": len(cuts), "segments": 0, "events": 0, "gaps": []}
+        facts |= {"hub": key[0], "incarnation": key[1], "partition": key[2], "cuts": len(cuts), "segments": 0, "blocks": 0, "events": 0, "gaps": []}
         for first in sorted(cuts):
             if first != position:
                 self.problems.append(f"{key}: a cut begins at {first}, the one before ended at {position}")
@@ -188,6 +188,7 @@ class Vault:
             else:
                 position = lead.header["cut"][1]
                 facts["gaps"] += lead.header["gaps"]
+            facts["blocks"] += sum(len(self.segments[path].blocks) for _, path in cuts[first] if path in self.segments)
             for event in events:
                 if event.offset <= last_offset:
                     self.problems.append(f"{key}: offset {event.offset} comes behind {last_offset}")

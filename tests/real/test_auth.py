@@ -89,37 +89,42 @@ class Auth(bed.LiveBed):
             except OSError:
                 self.assertLess(time.monotonic(), deadline, "no token endpoint")
                 time.sleep(0.05)
-        return {"source.bootstrap": self.broker.oidc_bootstrap, "source.auth": "oauth", "oauth.authority": f"http://127.0.0.1:{port}",
-                "oauth.tenant": "tenant", "oauth.client-id": token_server.CLIENT_ID, "oauth.scope": "hub/.default",
-                "oauth.imds-endpoint": f"http://127.0.0.1:{port}"}
+        return f"http://127.0.0.1:{port}"
+
+    def machine(self, *options):
+        return {"source.bootstrap": self.broker.oidc_bootstrap, "source.auth": "oauth", "oauth.method": "managed-identity",
+                "oauth.scope": "hub/.default", "oauth.imds-endpoint": self.token_endpoint(*options)}
+
+    def application(self, method, option, file):
+        return {"source.bootstrap": self.broker.oidc_bootstrap, "source.auth": "oauth", "oauth.method": method,
+                "oauth.authority": self.token_endpoint(), "oauth.tenant": "tenant", "oauth.client-id": token_server.CLIENT_ID,
+                "oauth.scope": "hub/.default", option: file}
 
     def issued(self):
         with urllib.request.urlopen(f"http://127.0.0.1:{self.facts['token_port']}/issued", timeout=5) as answer:
             return [one["way"] for one in json.load(answer)]
 
     def test_a_token_for_a_client_secret(self):
-        self.captures(self.token_endpoint() | {"oauth.method": "client-secret",
-                                               "oauth.client-secret-file": self.broker.work / "token" / "client-secret"})
+        self.captures(self.application("client-secret", "oauth.client-secret-file", self.broker.work / "token" / "client-secret"))
         self.assertIn("secret", self.issued())
 
     def test_a_token_for_a_federated_assertion(self):
-        self.captures(self.token_endpoint() | {"oauth.method": "workload-identity",
-                                               "oauth.token-file": self.broker.work / "token" / "assertion"})
+        self.captures(self.application("workload-identity", "oauth.token-file", self.broker.work / "token" / "assertion"))
         self.assertIn("assertion", self.issued())
 
     def test_a_token_of_the_machine(self):
-        self.captures(self.token_endpoint() | {"oauth.method": "managed-identity"})
+        self.captures(self.machine())
         self.assertIn("imds", self.issued())
 
     def test_a_token_endpoint_that_is_down_at_first_is_asked_again(self):
-        self.captures(self.token_endpoint("--fail-first", "2") | {"oauth.method": "managed-identity"})
+        self.captures(self.machine("--fail-first", "2"))
 
     def test_a_wrong_client_secret_is_refused_in_one_line_without_the_secret(self):
-        self.is_refused(self.token_endpoint() | {"oauth.method": "client-secret",
-                                                 "oauth.client-secret-file": self.secret("wrong-secret", "n0t-the-secret")}, "n0t-the-secret")
+        self.is_refused(self.application("client-secret", "oauth.client-secret-file", self.secret("wrong-secret", "n0t-the-secret")),
+                        "n0t-the-secret")
 
     def test_tokens_that_run_out_while_running_cost_no_event(self):
-        settings = self.token_endpoint("--lifetime", "8") | {"oauth.method": "managed-identity"}
+        settings = self.machine("--lifetime", "8")
         producer, log = self.produce(500)
         self.config({"source.ca-file": self.broker.ca_file, "source.include": "live", "segment.max-age": "1s"} | settings)
         running = self.hubvault_start("run")

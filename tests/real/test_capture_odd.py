@@ -46,7 +46,8 @@ class CaptureOdd(bed.Bed):
         self.hubvault("run", "--once")
         facts = self.archive()
         self.assert_archive_equals(self.dumps)
-        self.assertGreater(facts["odd.bulk", 1, 0]["cuts"], 3)
+        # How many cuts that makes depends on how fast the store is; how many blocks does not.
+        self.assertGreater(facts["odd.bulk", 1, 0]["blocks"], 500)
 
     def test_each_hole_is_a_gap_with_its_cause(self):
         self.hubvault("run", "--once")
