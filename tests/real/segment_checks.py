@@ -10,7 +10,10 @@ import typing
 
 MAGIC = b"Obj\x01"
 SYNC = 16
-HEADER_KEY = "hubvault.segment"
+HEADER_KEY, CHECK_KEY = "hubvault.segment", "hubvault.check"
+ENTRIES = {"avro.codec", "avro.schema", CHECK_KEY, HEADER_KEY}
+SCHEMA_SHA256 = "984b7927da8582fdee40572884953f3e89a4982dafe1421d794f02873517818d"
+CODECS = {"zstandard", "deflate", "null"}
 CAUSES = {"retention", "compaction", "transaction", "truncation", "re-created", "unknown"}
 FIELDS = ["format", "vault", "hub", "incarnation", "partition", "class", "policy", "created", "cut", "classes", "gaps", "lead", "missing", "schemas",
           "count", "min_timestamp", "max_timestamp", "merkle_root", "blocks_bytes", "blocks"]
@@ -64,6 +67,8 @@ def front(data):
             _, at = varlong(data, at)
         for _ in range(abs(count)):
             key, at = byte_string(data, at)
+            if key.decode() in metadata:
+                raise Damaged(f"two entries {key!r} in the file metadata")
             metadata[key.decode()], at = byte_string(data, at)
 
 
@@ -98,13 +103,12 @@ def load(path, data, problems):
 
     parts = NAME.fullmatch(path)
     metadata, sync, start = front(data)
-    if HEADER_KEY not in metadata:
-        raise Damaged(f"no {HEADER_KEY} in the file metadata")
+    if set(metadata) != ENTRIES:
+        raise Damaged(f"file metadata {sorted(metadata)}")
     header = json.loads(metadata[HEADER_KEY])
     if list(header) != FIELDS:
         raise Damaged(f"fields of the header: {list(header)}")
-    if header["format"] != 1:
-        bad(f"format {header['format']}")
+    check_front(metadata, sync, header, bad)
     for field, expected in (("hub", parts["hub"]), ("incarnation", int(parts["incarnation"])), ("partition", int(parts["partition"]))):
         if header[field] != expected:
             bad(f"header says {field} {header[field]}")
@@ -117,6 +121,24 @@ def load(path, data, problems):
     check_blocks(header, found, len(data) - start, bad)
     check_ranges(header, bad)
     return Segment(path, header, hashlib.sha256(data).hexdigest(), found, is_lead)
+
+
+def check_front(metadata, sync, header, bad):
+    if metadata["avro.codec"].decode() not in CODECS:
+        bad(f"codec {metadata['avro.codec']}")
+    if hashlib.sha256(metadata["avro.schema"]).hexdigest() != SCHEMA_SHA256:
+        bad("the schema is another one")
+    if metadata[HEADER_KEY].decode() != json.dumps(header, separators=(",", ":")):
+        bad("the header is not written as canonical JSON")
+    digest = hashlib.sha256(metadata["avro.codec"] + metadata["avro.schema"] + metadata[HEADER_KEY] + sync).hexdigest()
+    if metadata[CHECK_KEY].decode() != digest:
+        bad(f"{CHECK_KEY} is not {digest}")
+    if header["format"] != 1:
+        bad(f"format {header['format']}")
+    if header["lead"] is None and ((header["class"] == "none") != (header["count"] == 0) or header["missing"]):
+        bad(f"a lead of class {header['class']} with {header['count']} events and {header['missing']} missing")
+    if header["schemas"] != sorted(set(header["schemas"])):
+        bad("schemas are not in order")
 
 
 def check_blocks(header, found, size, bad):

@@ -30,18 +30,8 @@ import segment_checks  # noqa: E402
 
 VAULT = "01234567-89ab-4cde-8f01-23456789abcd"
 SYNC = bytes(range(16))
-PLAIN_SCHEMA = {
-    "type": "record", "name": "hubvault.v1.Event", "fields": [
-        {"name": "offset", "type": "long"},
-        {"name": "timestamp", "type": {"type": "long", "logicalType": "timestamp-millis"}},
-        {"name": "timestamp_type", "type": {"type": "enum", "name": "TimestampType", "symbols": ["none", "create", "append"]}},
-        {"name": "key", "type": ["null", "bytes"]},
-        {"name": "headers", "type": {"type": "array", "items": {"type": "record", "name": "Header", "fields": [
-            {"name": "name", "type": "string"}, {"name": "value", "type": ["null", "bytes"]}]}}},
-        {"name": "value", "type": ["null", "bytes"]},
-        {"name": "seal", "type": ["null", {"type": "record", "name": "Seal", "fields": [
-            {"name": "version", "type": "int"}, {"name": "box", "type": "bytes"}]}]},
-    ]}
+SCHEMA_TEXT = (parts.TOP / "docs" / "FORMAT.md").read_text().split("```schema\n")[1].split("\n```")[0]
+PLAIN_SCHEMA = json.loads(SCHEMA_TEXT)
 SCHEMA = fastavro.parse_schema(PLAIN_SCHEMA)
 
 
@@ -87,7 +77,9 @@ def segment(header, events, per_block=4, change=None, schema=SCHEMA):
                "blocks_bytes": position, "blocks": table}
     if change:
         change(header)
-    metadata = {"avro.schema": json.dumps(PLAIN_SCHEMA), "avro.codec": "zstandard", "hubvault.segment": json.dumps(header)}
+    metadata = {"avro.codec": "zstandard", "avro.schema": SCHEMA_TEXT}
+    metadata["hubvault.segment"] = json.dumps(header, separators=(",", ":"))
+    metadata["hubvault.check"] = hashlib.sha256("".join(metadata.values()).encode() + SYNC).hexdigest()
     front = segment_checks.MAGIC + long(len(metadata)) + b"".join(text(key.encode()) + text(value.encode()) for key, value in metadata.items())
     return front + long(0) + SYNC + b"".join(stored)
 
@@ -213,6 +205,15 @@ class ReadSegments(unittest.TestCase):
         for field, value, words in lies:
             with self.subTest(field=field):
                 self.two_cuts(change=lambda made, field=field, value=value: made.update({field: value}))
+                self.assert_named(words)
+
+    def test_a_front_that_was_changed_is_named(self):
+        for old, new, words in ((b'"created":5', b'"created":6', "hubvault.check is not"), (b'"created":5', b'"created": ', "Error"),
+                                (b"avro.codec", b"avro.codek", "file metadata"), (SYNC, SYNC[::-1], "sync marker")):
+            with self.subTest(change=old):
+                self.two_cuts()
+                path = self.here / f"{20:020d}.avro"
+                path.write_bytes(path.read_bytes().replace(old, new, 1))
                 self.assert_named(words)
 
     def test_a_block_table_that_lies_is_named(self):
