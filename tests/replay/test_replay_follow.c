@@ -279,9 +279,14 @@ grow(void)
         step = 1;
     }
     if (step == 1 && sink.events.count == 4) {
-        create("sale", 1, 1, "other id", true);
-        append("sale", 1, 0, 1);
+        create("account", 1, 1, "other id", true);      /* sorts before the partitions that are there */
+        append("account", 1, 0, 1);
         step = 2;
+    }
+    if (step == 2 && sink.events.count == 5) {
+        append("orders", 1, 0, 1);
+        append("orders", 1, 2, 1);
+        step = 3;
     }
 }
 
@@ -289,7 +294,7 @@ START_TEST(new_partitions_and_new_hubs_join_in)
 {
     create("orders", 1, 1, "id", true);
     append_many("orders", 0, 3);
-    play now = {.stop_at = 5, .script = grow};
+    play now = {.stop_at = 7, .script = grow};
     hv_replay_request request = request_of(any_hub);
     ck_hv_ok(follow(&now, &request));
     expect_everything();
@@ -546,6 +551,73 @@ START_TEST(a_hub_belongs_to_the_first_source_that_lists_it)
 }
 END_TEST
 
+/* Between any two items of the real source: an event of an earlier assignment, and one that was delivered already. */
+typedef struct stale_source {
+    hv_source base;
+    hv_source *inner;
+    hv_source_item last;
+    int stale;                          /* how many have been put in since the last real item */
+} stale_source;
+
+static hv_rc
+poll_with_stale_items(hv_source *base, int timeout_ms, hv_source_item *ret, hv_err *e)
+{
+    stale_source *stale = (stale_source *)base;
+
+    if (stale->last.kind == HV_SOURCE_EVENT && stale->stale < 2) {
+        *ret = stale->last;
+        ret->generation -= stale->stale == 0 ? 1 : 0;
+        ret->event.offset += stale->stale == 0 ? 3 : 0;
+        stale->stale++;
+        return HV_OK;
+    }
+    hv_rc rc = stale->inner->ops->poll(stale->inner, timeout_ms, ret, e);
+    stale->last = *ret;
+    stale->stale = 0;
+    return rc;
+}
+
+static hv_rc
+stale_hubs(hv_source *base, int timeout_ms, hv_source_hub **ret, size_t *count, hv_err *e)
+{
+    hv_source *inner = ((stale_source *)base)->inner;
+
+    return inner->ops->hubs(inner, timeout_ms, ret, count, e);
+}
+
+static hv_rc
+stale_assign(hv_source *base, const hv_source_assignment *assignments, size_t count, hv_err *e)
+{
+    hv_source *inner = ((stale_source *)base)->inner;
+
+    return inner->ops->assign(inner, assignments, count, e);
+}
+
+static hv_rc
+stale_unassign(hv_source *base, const char *hub, int32_t partition, hv_err *e)
+{
+    hv_source *inner = ((stale_source *)base)->inner;
+
+    return inner->ops->unassign(inner, hub, partition, e);
+}
+
+START_TEST(items_of_an_earlier_assignment_and_repeated_ones_are_ignored)
+{
+    static const hv_source_ops ops = {.driver = "stale", .hubs = stale_hubs, .assign = stale_assign, .unassign = stale_unassign,
+                                      .poll = poll_with_stale_items};
+    stale_source stale = {.base = {.ops = &ops}, .inner = source};
+    hv_source *sources[] = {&stale.base};
+    play now = {.stop_at = 12};
+    hv_replay_request request = request_of(orders_only);
+
+    create("orders", 1, 1, "id", true);
+    append_many("orders", 0, 12);
+    HV_AUTO(hv_replay_close) hv_replay *replay = open_follow(&now, &request);
+    ck_hv_ok(hv_replay_follow(replay, sources, 1, &sink.base, &err));
+    expect_everything();
+}
+END_TEST
+
 int
 main(void)
 {
@@ -567,6 +639,7 @@ main(void)
     tcase_add_loop_test(tests, stopping_anywhere_and_following_on_from_the_cursor_gives_each_event_once, 1, 6);
     tcase_add_test(tests, a_limit_counts_live_events_too);
     tcase_add_test(tests, filters_hold_for_live_events_too);
+    tcase_add_test(tests, items_of_an_earlier_assignment_and_repeated_ones_are_ignored);
     tcase_add_test(tests, a_hub_belongs_to_the_first_source_that_lists_it);
     return ck_hv_run("replay_follow", tests);
 }
