@@ -74,6 +74,10 @@ enum { HV_KAFKA_EVENT_OVERHEAD = 512 };
 hv_rc hv_kafka_conf_make(const hv_kafka_settings *settings, const hv_kafka_credentials *credentials, rd_kafka_conf_t **ret,
                          hv_err *err) HV_MUST_USE;
 
+/* Also for a client that is no source, see kafka_client.h. */
+hv_rc hv_kafka_set_security(rd_kafka_conf_t *conf, const hv_kafka_settings *settings, const hv_kafka_credentials *credentials,
+                            hv_err *err) HV_MUST_USE;
+
 /* ---- one connection ---- */
 
 typedef struct hv_kafka_conn {

@@ -296,8 +296,8 @@ protocol_of(const hv_kafka_settings *settings, const hv_kafka_credentials *crede
     return tls ? "sasl_ssl" : "sasl_plaintext";
 }
 
-static hv_rc
-set_security(rd_kafka_conf_t *conf, const hv_kafka_settings *settings, const hv_kafka_credentials *credentials, hv_err *err)
+hv_rc
+hv_kafka_set_security(rd_kafka_conf_t *conf, const hv_kafka_settings *settings, const hv_kafka_credentials *credentials, hv_err *err)
 {
     hv_rc rc = set_property(conf, "security.protocol", protocol_of(settings, credentials), false, err);
 
@@ -332,7 +332,7 @@ set_all(rd_kafka_conf_t *conf, const hv_kafka_settings *settings, const hv_kafka
     if (rc == HV_OK)
         rc = set_budget(conf, &budget, err);
     if (rc == HV_OK)
-        rc = set_security(conf, settings, credentials, err);
+        rc = hv_kafka_set_security(conf, settings, credentials, err);
     for (size_t i = 0; i < settings->extra_count && rc == HV_OK; i += 2)
         rc = set_property(conf, settings->extra[i], settings->extra[i + 1], false, err);
     return rc;
