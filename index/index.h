@@ -158,6 +158,20 @@ hv_rc hv_index_stats_read(hv_index *index, hv_index_stats *ret, hv_err *err) HV_
 /* Frees the slots of readers that died; how many. Call it now and then: a dead reader keeps old pages from being reused. */
 hv_rc hv_index_check_readers(hv_index *index, int *ret, hv_err *err) HV_MUST_USE;
 
+/* Whether there is an index in dir, whatever its state. */
+bool hv_index_exists(const char *dir);
+
+/*
+ * Put the index in the folder `with` into `dir`, in the place of whatever index is there: none, a damaged one, one of another vault.
+ * Both folders are on one file system, and nobody else writes to either. HV_OK: durable, and `with` is gone. HV_BUSY: somebody has one
+ * of them open, and nothing has changed; a process that opens the index meanwhile waits, and gets the new one. HV_NOT_FOUND: no index
+ * in `with`. After a crash, or HV_IO, `dir` has the one or the other.
+ */
+hv_rc hv_index_replace(const char *dir, const char *with, hv_err *err) HV_MUST_USE;
+
+/* Remove an index that nobody has open, and its folder if nothing else is in it. HV_OK if there is none. */
+hv_rc hv_index_discard(const char *dir, hv_err *err) HV_MUST_USE;
+
 /* One line per fact, hubs by name, for comparing two indexes: they print equal text if and only if they hold the same, in whatever
  * order it was recorded. Writes through put(), which must not call the index: all lines come out of one read transaction. */
 hv_rc hv_index_dump(hv_index *index, void (*put)(void *arg, const char *line), void *arg, hv_err *err) HV_MUST_USE;

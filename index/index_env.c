@@ -321,9 +321,24 @@ open_databases(hv_index *index, hv_err *err)
     }
 }
 
+/* Whether the file that was opened is the one in the folder now: hv_index_replace() may have put another one there meanwhile. */
+static bool
+is_current(const hv_index *index)
+{
+    char path[4096 + 16];
+    struct stat open_one, named_one;
+    int fd, len = snprintf(path, sizeof path, "%s/data.mdb", index->dir);
+
+    if (len < 0 || len >= (int)sizeof path || stat(path, &named_one) != 0)
+        return true;                    /* nothing better is there */
+    if (mdb_env_get_fd(index->mapped.env, &fd) != 0 || fstat(fd, &open_one) != 0)
+        return true;
+    return open_one.st_dev == named_one.st_dev && open_one.st_ino == named_one.st_ino;
+}
+
 /* Exclusively, with no environment open. */
 static hv_rc
-open_env(hv_index *index, hv_err *err)
+open_env_once(hv_index *index, hv_err *err)
 {
     int dead;
     hv_rc rc = index->read_only ? require_file(index, err) : prepare_files(index, err);
@@ -345,6 +360,18 @@ open_env(hv_index *index, hv_err *err)
     if (rc != HV_OK)
         close_env(index);
     return rc;
+}
+
+/* Exclusively, with no environment open. */
+static hv_rc
+open_env(hv_index *index, hv_err *err)
+{
+    for (int tries = 0;; tries++) {
+        hv_rc rc = open_env_once(index, err);
+        if (rc != HV_OK || tries == MAX_RECOVERIES || is_current(index))
+            return rc;
+        close_env(index);
+    }
 }
 
 static hv_rc
