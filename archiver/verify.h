@@ -13,6 +13,8 @@
 #include "archiver/verify_finding.h"
 #include "index/index.h"
 
+enum { HV_VERIFY_MAX_THREADS = 64 };
+
 typedef struct hv_verify_facts {
     int64_t hubs, incarnations, partitions, cuts;
     int64_t segments, blocks, events;   /* quick: as headers say */
@@ -32,7 +34,7 @@ typedef struct hv_verify_config {
     hv_index *index;                    /* NULL: the store alone. Read only */
     const char *hub;                    /* only this one; NULL: everything */
     bool quick;                         /* names, headers and index; not the bytes of blobs */
-    unsigned threads;                   /* 0: one per core */
+    unsigned threads;                   /* 0: one per core; at most HV_VERIFY_MAX_THREADS */
     /* Called by the thread that called hv_verify(), in the order of names; each may be NULL. */
     void (*report)(void *arg, const hv_finding *finding);
     void (*progress)(void *arg, const hv_verify_facts *so_far);         /* often; must be quick */

@@ -55,7 +55,7 @@ enum { HV_FINDING_TEXT = 256 };
 
 typedef struct hv_finding {
     hv_finding_kind kind;
-    char blob[HV_STORAGE_NAME_SIZE];    /* empty: about no blob in particular */
+    char blob[HV_STORAGE_NAME_SIZE];    /* or the folder of a partition; empty: about none in particular */
     hv_partition partition;             /* hub empty: of no partition; incarnation or number 0 and -1: of no particular one */
     int64_t offset;                     /* -1: none */
     int64_t position;                   /* byte in the blob, -1: none */

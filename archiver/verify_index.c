@@ -90,7 +90,8 @@ hv_verify_index_free(hv_verify_index *index)
 static void
 tell_damaged(hv_verify_index *index, const hv_partition *partition, const hv_err *why)
 {
-    hv_finding finding = hv_finding_make(HV_FINDING_INDEX_DAMAGED, NULL, partition);
+    hv_finding finding = hv_finding_make(HV_FINDING_INDEX_DAMAGED, partition != NULL ? hv_prefix_of_partition(partition).text : NULL,
+                                         partition);
 
     finding.offset = partition != NULL ? index->at : -1;
     hv_finding_expect(&finding, "an entry that can be read; the index can be rebuilt");
@@ -365,7 +366,8 @@ check_only_indexed(hv_verify_index *index, const hv_partition *partition, hv_err
 static hv_rc
 check_sums(hv_verify_index *index, const sums *stored, const hv_index_partition_facts *indexed, hv_err *err)
 {
-    hv_finding finding = hv_finding_make(HV_FINDING_INDEX_OTHER_TOTALS, NULL, &indexed->partition);
+    hv_finding finding = hv_finding_make(HV_FINDING_INDEX_OTHER_TOTALS, hv_prefix_of_partition(&indexed->partition).text,
+                                         &indexed->partition);
     int64_t position;
 
     if (!stored->comparable)

@@ -52,6 +52,19 @@ static const hv_flag doctor_flags[] = {
     {.name = NULL},
 };
 
+static const hv_flag verify_flags[] = {
+    {.name = "--quick", .help = "Names, headers and index only; the bytes of segments are not read."},
+    {.name = "--no-index", .help = "The store alone."},
+    {.name = "--threads", .value = "N", .help = "How many segments to read at a time; one per core if not given."},
+    {.name = NULL},
+};
+
+static const hv_flag index_rebuild_flags[] = {
+    {.name = "--into", .value = "DIR", .help = "Make the new index in DIR, for comparison, and leave the old one alone."},
+    {.name = "--partial", .help = "Replace the old index even if problems in the store cut the new one short."},
+    {.name = NULL},
+};
+
 const hv_verb hv_verbs[] = {
     {.name = "run", .values = "", .help = "Capture every hub into the vault", .flags = run_flags,
      .needs = HV_NEED_STORE | HV_NEED_INDEX | HV_NEED_SOURCE, .run = hv_cmd_run,
@@ -64,6 +77,20 @@ const hv_verb hv_verbs[] = {
                 "goes on exactly there."},
     {.name = "show", .values = "HUB PARTITION OFFSET", .min_values = 3, .max_values = 3, .flags = hv_show_flags,
      .help = "Show one event and where it is stored, or why there is none", .needs = HV_NEED_STORE | HV_NEED_INDEX, .run = hv_cmd_show},
+    {.name = "verify", .values = "[HUB]", .max_values = 1, .help = "Check everything that is stored, and the index against it",
+     .flags = verify_flags, .needs = HV_NEED_STORE | HV_NEED_INDEX, .run = hv_cmd_verify,
+     .details = "Reads every segment: hashes, block tables, each event, the chain of offsets without hole or overlap,\n"
+                "records and names; then the index in both directions. Every fault is a row: what, where, what was\n"
+                "expected and what was found. May run beside an archiver. Exit status 15 if there are findings."},
+    {.name = "index rebuild", .values = "", .help = "Make the index anew from the segments", .flags = index_rebuild_flags,
+     .needs = HV_NEED_STORE | HV_NEED_INDEX, .run = hv_cmd_index_rebuild,
+     .details = "Reads headers only, where the store keeps the SHA-256 of its blobs. The new index grows beside the old\n"
+                "one and takes its place when it is whole. A partition with a hole or a damaged segment is indexed up to\n"
+                "there; then the old index stays, unless --partial is given. Exit status 15 if there are problems."},
+    {.name = "index stats", .values = "", .help = "Show how large the index is",
+     .needs = HV_NEED_STORE | HV_NEED_INDEX, .run = hv_cmd_index_stats},
+    {.name = "index dump", .values = "", .help = "Print the index, one line per fact, for comparing two of them",
+     .needs = HV_NEED_STORE | HV_NEED_INDEX, .run = hv_cmd_index_dump},
     {.name = "demo", .values = "[DIR]", .max_values = 1, .help = "Show the main job from end to end, with nothing but this machine",
      .needs_no_options = true, .run = hv_cmd_demo,
      .details = "Makes a folder (hubvault-demo, or DIR) with a configuration, a vault and an index, and leaves it there."},
