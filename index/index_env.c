@@ -336,9 +336,9 @@ is_current(const hv_index *index)
     return open_one.st_dev == named_one.st_dev && open_one.st_ino == named_one.st_ino;
 }
 
-/* Exclusively, with no environment open. */
+/* Exclusively, with no environment open. *replaced: this is not the index of the folder any more, whatever came of it. */
 static hv_rc
-open_env_once(hv_index *index, hv_err *err)
+open_env_once(hv_index *index, bool *replaced, hv_err *err)
 {
     int dead;
     hv_rc rc = index->read_only ? require_file(index, err) : prepare_files(index, err);
@@ -357,7 +357,8 @@ open_env_once(hv_index *index, hv_err *err)
     if (mdb_rc == 0)
         mdb_rc = mdb_reader_check(index->mapped.env, &dead);
     rc = mdb_rc == 0 ? open_databases(index, err) : hv_ix_failed(index, mdb_rc, "open", err);
-    if (rc != HV_OK)
+    *replaced = index->mapped.env != NULL && !is_current(index);
+    if (rc != HV_OK || *replaced)
         close_env(index);
     return rc;
 }
@@ -366,12 +367,13 @@ open_env_once(hv_index *index, hv_err *err)
 static hv_rc
 open_env(hv_index *index, hv_err *err)
 {
-    for (int tries = 0;; tries++) {
-        hv_rc rc = open_env_once(index, err);
-        if (rc != HV_OK || tries == MAX_RECOVERIES || is_current(index))
+    for (int tries = 0; tries < MAX_RECOVERIES; tries++) {
+        bool replaced = false;
+        hv_rc rc = open_env_once(index, &replaced, err);
+        if (!replaced)
             return rc;
-        close_env(index);
     }
+    return hv_err_set(err, HV_BUSY, "the index in '%s' is replaced again and again", index->dir);
 }
 
 static hv_rc
