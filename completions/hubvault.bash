@@ -11,6 +11,8 @@ _hubvault()
         run) verb='run'; break ;;
         replay) verb='replay'; break ;;
         show) verb='show'; break ;;
+        verify) verb='verify'; break ;;
+        index) verb='index'; break ;;
         demo) verb='demo'; break ;;
         hubs) verb='hubs'; break ;;
         segments) verb='segments'; break ;;
@@ -51,6 +53,8 @@ _hubvault()
     replay' --longest-pause')  return ;;
     replay' --damaged') COMPREPLY=($(compgen -W 'stop skip' -- "$word")); return ;;
     show' --incarnation')  return ;;
+    verify' --threads')  return ;;
+    index' --into') COMPREPLY=($(compgen -d -- "$word")); return ;;
     segments' --from')  return ;;
     segments' --to')  return ;;
     segments' --from-offset')  return ;;
@@ -59,13 +63,17 @@ _hubvault()
     options' --format') COMPREPLY=($(compgen -W 'table markdown man' -- "$word")); return ;;
     esac
     if [[ -z $verb ]]; then
-        COMPREPLY=($(compgen -W 'run replay show demo hubs segments status doctor options completion  --config --set --store --index --output --help --version' -- "$word"))
+        COMPREPLY=($(compgen -W 'run replay show verify index index index demo hubs segments status doctor options completion  --config --set --store --index --output --help --version' -- "$word"))
         return
     fi
     case "$verb" in
     run) flags+='  --once' ;;&
     replay) flags+='  --from --to --from-offset --to-offset --cursor --cursor-file --incarnation --partition --key --key-glob --key-base64 --header --type --order --limit --sink --out --body --separator --codec --rate --speed --longest-pause --damaged --dry-run' ;;&
     show) flags+='  --incarnation' ;;&
+    verify) flags+='  --quick --no-index --threads' ;;&
+    index) flags+=' rebuild --into --partial' ;;&
+    index) flags+=' stats' ;;&
+    index) flags+=' dump' ;;&
     demo) flags+=' ' ;;&
     hubs) flags+='  --partitions' ;;&
     segments) flags+='  --from --to --from-offset --to-offset --incarnation' ;;&
