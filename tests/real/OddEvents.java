@@ -473,10 +473,10 @@ public final class OddEvents {
                 throw new IllegalStateException("odd.compacted still holds " + left + " records");
             }
             Thread.sleep(300);
-            send(producer, "odd.compacted", 0, BASE_TIME + 1000L * ++roll, text("roller"), text("roll " + roll), headers());
+            send(producer, "odd.compacted", 0, BASE_TIME + 1000L * ++roll, text("roller-" + roll), text("roll"), headers());
             producer.flush();
         }
-        // A last one behind the holes, under a key of its own: no later record replaces it.
+        // A last one behind the holes. Rollers and this one have keys of their own: from here on the cleaner finds nothing to do.
         send(producer, "odd.compacted", 0, BASE_TIME + 100_000, text("key-last"), text("last"), headers());
     }
 

@@ -41,6 +41,16 @@ WORK = pathlib.Path(os.environ.get("HUBVAULT_REAL_WORK", parts.PARTS / "work"))
 TARGET_SETTINGS = ["max.message.bytes", "10485760"]
 
 
+def hubvault_path():
+    return os.environ.get("HUBVAULT", str(parts.TOP / "build" / "cli" / "hubvault"))
+
+
+def help_has(verb, word):
+    """Whether the help of a verb mentions a word: for parts of the program that are yet to come."""
+    done = subprocess.run([hubvault_path(), verb, "--help"], capture_output=True, text=True, check=False)
+    return word in done.stdout
+
+
 class Running:
     """A hubvault that runs until it is stopped."""
 
@@ -80,7 +90,7 @@ class Bed(unittest.TestCase):
     @classmethod
     def setUpClass(cls):
         cls.failed = False
-        cls.hubvault_path = os.environ.get("HUBVAULT", str(parts.TOP / "build" / "cli" / "hubvault"))
+        cls.hubvault_path = hubvault_path()
         cls.work = WORK / f"{cls.__name__}-{os.getpid()}"
         shutil.rmtree(cls.work, ignore_errors=True)
         cls.work.mkdir(parents=True)
@@ -179,6 +189,7 @@ class Bed(unittest.TestCase):
         vault.close()
         self.assertEqual(vault.problems, [])
         self.archived = target
+        self.hashes = {path: segment.sha256 for path, segment in vault.segments.items()}
         return {(fact["hub"], fact["incarnation"], fact["partition"]): fact for fact in facts}
 
     def assert_archive_equals(self, dumps, incarnation=1):

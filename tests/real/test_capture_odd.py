@@ -3,6 +3,7 @@
 
 import bed
 
+HUBS = ("odd.bulk", "odd.compacted", "odd.transactions", "odd.times")
 NUL_NAMES = "odd.nul-names"
 TRANSACTIONS, COMPACTED, TRIMMED = "odd.transactions", "odd.compacted", "odd.trimmed"
 
@@ -89,14 +90,21 @@ class CaptureOdd(bed.Bed):
         hubs = {hub for hub, _, _ in self.archive()}
         self.assertEqual(hubs, {"odd.bulk", "odd.codec.none", "odd.codec.gzip", "odd.codec.snappy", "odd.codec.lz4"})
 
+    def test_the_index_names_the_hash_of_each_segment(self):
+        self.hubvault("run", "--once")
+        self.archive()
+        rows = [row for hub in self.dumps for row in self.table("segments", hub, expect=None)]
+        self.assertEqual({row["name"].removeprefix("segments/"): row["sha256"] for row in rows},
+                         {path: digest for path, digest in self.hashes.items() if f"hub={NUL_NAMES}/" not in path})
+
     def test_the_index_is_rebuilt_from_the_segments(self):
         self.hubvault("run", "--once")
         self.hubvault("verify")
-        segments = self.table("segments")
+        segments = [self.table("segments", hub) for hub in HUBS]
         index = self.work / f"{self.vault.name}.index"
         bed.shutil.rmtree(index)
         self.hubvault("index", "rebuild")
-        self.assertEqual(self.table("segments"), segments)
+        self.assertEqual([self.table("segments", hub) for hub in HUBS], segments)
         self.hubvault("verify")
         before = self.segment_files()
         self.hubvault("run", "--once")
