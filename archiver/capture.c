@@ -160,6 +160,15 @@ handle_watermarks(hv_capture *capture, const hv_tell *tell)
 }
 
 static void
+handle_policy(hv_capture *capture, const hv_tell *tell)
+{
+    hv_captured_hub *hub = hv_capture_find_hub(capture, tell->hub);
+
+    if (hub != NULL)
+        hub->policy = tell->policy;
+}
+
+static void
 handle_discovered(hv_capture *capture, const hv_tell *tell)
 {
     const hv_archiver_config *config = hv_engine_config(capture->engine);
@@ -188,6 +197,9 @@ handle(hv_capture *capture, hv_tell *tell)
         break;
     case HV_TELL_RETURNED:
         hv_capture_returned(capture, tell);
+        break;
+    case HV_TELL_POLICY:
+        handle_policy(capture, tell);
         break;
     case HV_TELL_OTHER:
         hv_capture_other(capture, tell);

@@ -95,6 +95,7 @@ typedef enum hv_tell_kind {
     HV_TELL_SEALED,                     /* job, rc, err */
     HV_TELL_ADMITTED,                   /* hub, identity, incarnation, policy, partitions */
     HV_TELL_RETURNED,                   /* hub, partitions with low and high only: a hub that was gone is there again */
+    HV_TELL_POLICY,                     /* hub, policy */
     HV_TELL_OTHER,                      /* hub, identity: it is listed under another identity now */
     HV_TELL_WATERMARKS,                 /* hub, one partition with low, high, rc */
     HV_TELL_DISCOVERED,                 /* a look at the hubs is over; first_done */

@@ -12,7 +12,7 @@
 #include "common/array.h"
 #include "common/clock.h"
 
-enum { ASK_MS = 10000, FIRST_DISCOVERY_AGAIN_MS = 500 };
+enum { ASK_MS = 10000, ASK_POLICY_MS = 1500, POLICY_AGAIN_MS = 10 * 60 * 1000, FIRST_DISCOVERY_AGAIN_MS = 500 };
 
 typedef enum question_kind { ASK_WATERMARKS, EXPECT_HUB, CLAIM_NEXT } question_kind;
 
@@ -31,6 +31,7 @@ typedef struct known_hub {
     int32_t admitted;                   /* partitions told so far */
     uint32_t incarnation;
     char identity[128];                 /* when it was admitted; empty: the source has none */
+    bool policy_known;                  /* the source has answered, if only that it does not say */
     bool expected;                      /* vanished; tell when it is back */
 } known_hub;
 
@@ -41,6 +42,7 @@ struct hv_scout {
     known_hub *hubs;
     size_t hub_count, hub_room;
     int64_t next_discovery_boot_ms;
+    int64_t ask_policy_boot_ms;         /* a service that has no such question may let it run into its time: not asked before */
 
     pthread_mutex_t lock;
     pthread_cond_t changed;
@@ -227,6 +229,21 @@ record_incarnations(hv_scout *scout, const char *hub, uint32_t newest, hv_err *e
     return rc;
 }
 
+/* What the hub does with old events. Unknown is good enough to begin with: the next discoveries ask again. */
+static void
+ask_policy(hv_scout *scout, known_hub *known, hv_source_hub_policy *ret)
+{
+    hv_source *source = scout->capture->source;
+    hv_err err;
+
+    *ret = (hv_source_hub_policy){.cleanup = HV_SOURCE_CLEANUP_UNKNOWN, .retention_ms = -1};
+    if (hv_clock_boot_ms() < scout->ask_policy_boot_ms)
+        return;
+    known->policy_known = source->ops->hub_policy(source, known->name, ASK_POLICY_MS, ret, &err) == HV_OK;
+    if (!known->policy_known)
+        scout->ask_policy_boot_ms = hv_clock_boot_ms() + POLICY_AGAIN_MS;
+}
+
 /* Tell the capture everything it needs to read partitions from .. to - 1 of the hub. */
 static hv_rc
 admit(hv_scout *scout, known_hub *known, const char *identity, int32_t from, int32_t to, int claim_cause, hv_err *err)
@@ -244,8 +261,7 @@ admit(hv_scout *scout, known_hub *known, const char *identity, int32_t from, int
         return no_memory(err);
     tell->incarnation = record.incarnation;
     (void)snprintf(tell->identity, sizeof tell->identity, "%s", identity);
-    tell->policy = (hv_source_hub_policy){.cleanup = HV_SOURCE_CLEANUP_UNKNOWN, .retention_ms = -1};
-    (void)!source->ops->hub_policy(source, known->name, ASK_MS, &tell->policy, err);    /* unknown is good enough */
+    ask_policy(scout, known, &tell->policy);
     for (int32_t p = from; p < to; p++)
         tell->partitions[p - from].number = p;
     fill_watermarks(scout, tell, hv_engine_config(scout->capture->engine)->once);
@@ -329,6 +345,17 @@ tell_other(hv_scout *scout, const known_hub *known, const hv_source_hub *hub)
     hv_capture_tell(scout->capture, tell);
 }
 
+static void
+tell_policy(hv_scout *scout, known_hub *known)
+{
+    hv_tell *tell = new_tell(HV_TELL_POLICY, known->name, 0);
+
+    if (tell == NULL)
+        return;
+    ask_policy(scout, known, &tell->policy);
+    hv_capture_tell(scout->capture, tell);
+}
+
 static hv_rc
 meet(hv_scout *scout, const hv_source_hub *hub, hv_err *err)
 {
@@ -342,6 +369,8 @@ meet(hv_scout *scout, const hv_source_hub *hub, hv_err *err)
         tell_other(scout, known, hub);
         return HV_OK;
     }
+    if (known->admitted > 0 && !known->policy_known)
+        tell_policy(scout, known);
     if (hub->partitions > known->admitted)
         return admit(scout, known, hub->identity, known->admitted, hub->partitions, HV_INCARNATION_FIRST, err);
     return HV_OK;
