@@ -248,7 +248,6 @@ ask_policy(hv_scout *scout, known_hub *known, hv_source_hub_policy *ret)
 static hv_rc
 admit(hv_scout *scout, known_hub *known, const char *identity, int32_t from, int32_t to, int claim_cause, hv_err *err)
 {
-    hv_source *source = scout->capture->source;
     hv_incarnation_record record;
 
     hv_rc rc = settle_incarnation(scout, known->name, identity, known->incarnation, claim_cause, &record, err);

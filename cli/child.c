@@ -59,7 +59,7 @@ read_all(int from, hv_buf *out, hv_err *err)
 }
 
 hv_rc
-hv_child_run(const char *const *words, hv_buf *out, int *exit_status, hv_err *err)
+hv_child_run(const char *const *words, bool notes, hv_buf *out, int *exit_status, hv_err *err)
 {
     posix_spawn_file_actions_t files;
     int ends[2];
@@ -69,6 +69,10 @@ hv_child_run(const char *const *words, hv_buf *out, int *exit_status, hv_err *er
         return hv_err_set(err, HV_IO, "cannot make a pipe: %s", strerror(errno));
     (void)posix_spawn_file_actions_init(&files);
     (void)posix_spawn_file_actions_adddup2(&files, ends[1], STDOUT_FILENO);
+    if (notes)
+        (void)posix_spawn_file_actions_adddup2(&files, ends[1], STDERR_FILENO);
+    else
+        (void)posix_spawn_file_actions_addopen(&files, STDERR_FILENO, "/dev/null", O_WRONLY, 0);
     hv_rc rc = spawn(words, &files, &child, err);
     (void)posix_spawn_file_actions_destroy(&files);
     (void)close(ends[1]);

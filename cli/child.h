@@ -8,8 +8,9 @@
 
 #include "common/buf.h"
 
-/* Run `hubvault words...` and append its standard output to `out`; *exit_status is its own. standard error goes to ours. */
-hv_rc hv_child_run(const char *const *words, hv_buf *out, int *exit_status, hv_err *err) HV_MUST_USE;
+/* Run `hubvault words...` and append its standard output to `out`; *exit_status is its own. Standard error goes there too with `notes`,
+ * and nowhere without. */
+hv_rc hv_child_run(const char *const *words, bool notes, hv_buf *out, int *exit_status, hv_err *err) HV_MUST_USE;
 
 /* Start it in the background, with both outputs appended to a file. */
 hv_rc hv_child_start(const char *const *words, const char *log_path, pid_t *ret, hv_err *err) HV_MUST_USE;

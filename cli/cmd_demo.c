@@ -19,7 +19,7 @@
 #include "server/demo_broker.h"
 #include "server/demo_events.h"
 
-enum { LEADS = 3000, LEADS_AT_ONCE = 250, WAIT_MS = 20000, SHOWN_LINES = 14, SHOWN_WIDTH = 200, REPLAY_MAX = 64 << 20 };
+enum { LEADS = 3000, LEADS_AT_ONCE = 250, WAIT_MS = 20000, SHOWN_LINES = 16, SHOWN_WIDTH = 200, REPLAY_MAX = 64 << 20 };
 
 /* Tuesday, 24 November 2026, 09:00 UTC. */
 #define TUESDAY_MS INT64_C(1795510800000)
@@ -81,7 +81,7 @@ show(demo *d, const char *const *words, hv_buf *out, hv_err *err)
     }
     fputc('\n', d->cli->to);
     fflush(d->cli->to);
-    hv_rc rc = hv_child_run(all, to, &exit_status, err);
+    hv_rc rc = hv_child_run(all, true, to, &exit_status, err);
     if (rc == HV_OK)
         print_indented(d->cli->to, hv_buf_slice(to));
     if (rc == HV_OK && exit_status != 0)
@@ -217,7 +217,7 @@ count(demo *d, hv_buf *lines, hv_err *err)
     hv_demo_count counted = {0};
     int exit_status = 0;
 
-    hv_rc rc = hv_child_run(words, lines, &exit_status, err);
+    hv_rc rc = hv_child_run(words, false, lines, &exit_status, err);
     if (rc == HV_OK && exit_status != 0)
         rc = hv_err_set(err, HV_INTERNAL, "'hubvault replay' ended with %d", exit_status);
     if (rc == HV_OK)
@@ -240,7 +240,7 @@ look_back(demo *d, hv_err *err)
     say(d, "By offset, and one event alone:");
     rc = show(d, (const char *const[]){"replay", "lead", "--partition", "0", "--from-offset", "500", "--to-offset", "503", NULL}, NULL, err);
     if (rc == HV_OK)
-        rc = show(d, (const char *const[]){"show", "sale", "0", "0", NULL}, NULL, err);
+        rc = show(d, (const char *const[]){"show", "sale", "1", "1", NULL}, NULL, err);
     return rc;
 }
 
