@@ -44,7 +44,7 @@ TOP_FILES = {
 }
 # What kind of file belongs into which folder; the rest of the tree is C.
 OTHER_SUFFIXES = {
-    "schemas": {".avsc", ".py"}, "docs": {".md", ".json", ".svg", ".pml"}, "scripts": {"", ".sh"}, ".ci": {""}, "model": {".pml"},
+    "schemas": {".avsc", ".py"}, "docs": {".md", ".scd", ".json", ".svg"}, "completions": {".bash"}, "scripts": {"", ".sh"}, ".ci": {""}, "model": {".pml"},
     "bench": {"", ".py", ".java", ".md"}, "packaging": None, "cli": {".scd", ".bash", ".py"},
 }
 FUNCTION_LINES = 80
