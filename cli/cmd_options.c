@@ -20,19 +20,26 @@ put_text(hv_out *out, const hv_buf *text)
         hv_out_absent(out);
 }
 
-static void
-put_option(const hv_options *options, const hv_option *option, hv_out *out)
+static hv_rc
+put_option(const hv_options *options, const hv_option *option, hv_out *out, hv_err *err)
 {
     const hv_option_origin *origin = &options->origins[option - hv_option_table];
     HV_AUTO(hv_buf_free) hv_buf value = HV_BUF_INIT(1 << 20), fallback = HV_BUF_INIT(1 << 20), takes = HV_BUF_INIT(1 << 20);
 
     hv_option_put_value(options, option, &value);
-    if (value.data != NULL)
-        hv_redact(value.data);          /* no option is a secret, but somebody may have mistaken one for it */
     hv_option_put_default(option, &fallback);
     hv_option_put_range(option, &takes);
     if (takes.len == 0)
         hv_buf_put_text(&takes, hv_option_type_text(option->type));
+    hv_rc rc = hv_buf_check(&value, err);
+    if (rc == HV_OK)
+        rc = hv_buf_check(&fallback, err);
+    if (rc == HV_OK)
+        rc = hv_buf_check(&takes, err);
+    if (rc != HV_OK)
+        return rc;
+    if (value.data != NULL)
+        hv_redact(value.data);          /* no option is a secret, but somebody may have mistaken one for it */
     hv_out_text(out, option->name);
     put_text(out, &value);
     hv_out_text(out, origin->where != NULL ? origin->where : "default");
@@ -40,20 +47,21 @@ put_option(const hv_options *options, const hv_option *option, hv_out *out)
     put_text(out, &takes);
     hv_out_text(out, option->help);
     hv_out_row_end(out);
+    return HV_OK;
 }
 
 hv_rc
 hv_cmd_options(hv_cli *cli, hv_err *err)
 {
     const char *format = hv_args_text(cli->args, "--format");
+    hv_rc rc = HV_OK;
 
-    (void)err;
-    if (format != NULL && strcmp(format, "table") != 0) {
-        (strcmp(format, "man") == 0 ? hv_manual_page : hv_manual_configuration)(cli->to);
-        return HV_OK;
-    }
+    if (format != NULL && strcmp(format, "man") == 0)
+        return hv_manual_page(cli->to, err);
+    if (format != NULL && strcmp(format, "markdown") == 0)
+        return hv_manual_configuration(cli->to, err);
     hv_out_table(cli->out, columns, sizeof columns / sizeof *columns);
-    for (size_t i = 0; i < hv_option_count; i++)
-        put_option(cli->options, &hv_option_table[i], cli->out);
-    return HV_OK;
+    for (size_t i = 0; i < hv_option_count && rc == HV_OK; i++)
+        rc = put_option(cli->options, &hv_option_table[i], cli->out, err);
+    return rc;
 }

@@ -59,8 +59,8 @@ hv_manual_verb_help(const hv_verb *verb, FILE *to)
     fputs("\nOptions of every command, and what the exit status means: hubvault --help\n", to);
 }
 
-void
-hv_manual_configuration(FILE *to)
+hv_rc
+hv_manual_configuration(FILE *to, hv_err *err)
 {
     fputs("# Configuration\n\n"
           "<!-- Printed by `hubvault options --format markdown`; a test compares. Change the table, not this page. -->\n\n"
@@ -72,7 +72,7 @@ hv_manual_configuration(FILE *to)
           "that has no effect with the others is refused. `hubvault options` shows what is in effect and where it comes from, "
           "`hubvault doctor` tries it out.\n\n"
           "No option holds a secret: secrets stand in files of their own, readable by hubvault's user only.\n\n", to);
-    hv_options_document(HV_DOCUMENT_MARKDOWN, to);
+    return hv_options_document(HV_DOCUMENT_MARKDOWN, to, err);
 }
 
 static void
@@ -121,8 +121,8 @@ put_verb(const hv_verb *verb, FILE *to)
         put_flags(verb->flags, "", to);
 }
 
-void
-hv_manual_page(FILE *to)
+hv_rc
+hv_manual_page(FILE *to, hv_err *err)
 {
     fputs("hubvault(1)\n\n"
           "; Printed by \"hubvault options --format man\"; a test compares. Change the tables, not this page.\n\n"
@@ -141,10 +141,11 @@ hv_manual_page(FILE *to)
     fputs("# CONFIGURATION\n\n"
           "A file of lines *name = value*. A line that begins with # is a comment. Relative paths count from the folder of the file. Sizes are "
           "bytes, or a number with K, M, G or T; lengths of time have a unit: ms, s, m, h, d.\n\n", to);
-    hv_options_document(HV_DOCUMENT_SCDOC, to);
+    hv_rc rc = hv_options_document(HV_DOCUMENT_SCDOC, to, err);
     fputs("# EXIT STATUS\n\n", to);
     for (const struct exit_row *row = exits; row < exits_end; row++)
         fprintf(to, "*%d*\n\t%s\n\n", row->status, row->meaning);
     fputs("# ENVIRONMENT\n\n*HUBVAULT\\_CONFIG*\n\tThe configuration file, where --config does not name one.\n\n"
           "# FILES\n\n*/etc/hubvault/hubvault.conf*\n\tThe configuration file, where nothing else names one.\n", to);
+    return rc;
 }

@@ -9,9 +9,9 @@ void hv_manual_help(FILE *to);
 void hv_manual_verb_help(const hv_verb *verb, FILE *to);
 
 /* docs/CONFIGURATION.md. */
-void hv_manual_configuration(FILE *to);
+hv_rc hv_manual_configuration(FILE *to, hv_err *err) HV_MUST_USE;
 
 /* docs/hubvault.1.scd, the manual page in the source form of scdoc. */
-void hv_manual_page(FILE *to);
+hv_rc hv_manual_page(FILE *to, hv_err *err) HV_MUST_USE;
 
 #endif

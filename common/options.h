@@ -145,8 +145,9 @@ void hv_option_put_range(const hv_option *option, hv_buf *to);
 /* "size", "length of time", ... */
 const char *hv_option_type_text(hv_option_type type);
 
-/* The whole table: Markdown, or the section of a manual page in the source form of scdoc. */
+/* The whole table: Markdown, or the section of a manual page in the source form of scdoc. HV_NOMEM; what is lost on the way to the stream
+ * is found there. */
 typedef enum hv_option_document { HV_DOCUMENT_MARKDOWN, HV_DOCUMENT_SCDOC } hv_option_document;
-void hv_options_document(hv_option_document form, FILE *to);
+hv_rc hv_options_document(hv_option_document form, FILE *to, hv_err *err) HV_MUST_USE;
 
 #endif

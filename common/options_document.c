@@ -159,29 +159,37 @@ write_scdoc(const hv_option *option, const char *fallback, const char *range, FI
     fputs("\n\n", to);
 }
 
-static void
-write_option(hv_option_document form, const hv_option *option, FILE *to)
+static hv_rc
+write_option(hv_option_document form, const hv_option *option, FILE *to, hv_err *err)
 {
     HV_AUTO(hv_buf_free) hv_buf fallback = HV_BUF_INIT(HV_OPTION_VALUE_MAX), range = HV_BUF_INIT(HV_OPTION_VALUE_MAX);
 
     hv_option_put_default(option, &fallback);
     hv_option_put_range(option, &range);
-    (form == HV_DOCUMENT_MARKDOWN ? write_markdown : write_scdoc)(option, fallback.data != NULL ? fallback.data : "",
-                                                                  range.data != NULL ? range.data : "", to);
+    hv_rc rc = hv_buf_check(&fallback, err);
+    if (rc == HV_OK)
+        rc = hv_buf_check(&range, err);
+    if (rc == HV_OK)
+        (form == HV_DOCUMENT_MARKDOWN ? write_markdown : write_scdoc)(option, fallback.data != NULL ? fallback.data : "",
+                                                                      range.data != NULL ? range.data : "", to);
+    return rc;
 }
 
-void
-hv_options_document(hv_option_document form, FILE *to)
+hv_rc
+hv_options_document(hv_option_document form, FILE *to, hv_err *err)
 {
+    hv_rc rc = HV_OK;
+
     for (const struct group *group = groups; group < groups + sizeof groups / sizeof *groups; group++) {
         if (form == HV_DOCUMENT_MARKDOWN)
             fprintf(to, "## %s\n\n%s\n\n| option | takes | default | meaning |\n|---|---|---|---|\n", group->title, group->about);
         else
             fprintf(to, "## %s\n\n%s\n\n", group->title, group->about);
-        for (const hv_option *option = hv_option_table; option < hv_option_table + hv_option_count; option++)
+        for (const hv_option *option = hv_option_table; option < hv_option_table + hv_option_count && rc == HV_OK; option++)
             if (in_group(option, group))
-                write_option(form, option, to);
+                rc = write_option(form, option, to, err);
         if (form == HV_DOCUMENT_MARKDOWN && group + 1 < groups + sizeof groups / sizeof *groups)
             fputc('\n', to);
     }
+    return rc;
 }

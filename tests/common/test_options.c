@@ -336,7 +336,7 @@ START_TEST(both_pages_name_every_option)
         size_t len;
         FILE *to = open_memstream(&page, &len);
         ck_assert_ptr_nonnull(to);
-        hv_options_document((hv_option_document)form, to);
+        ck_hv_ok(hv_options_document((hv_option_document)form, to, &err));
         fclose(to);
         for (size_t i = 0; i < hv_option_count; i++)
             ck_assert_msg(strstr(page, hv_option_table[i].name) != NULL, "%s", hv_option_table[i].name);
