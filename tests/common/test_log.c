@@ -172,19 +172,29 @@ write_many(void *arg)
     return NULL;
 }
 
+/* Through a file: the memory stream of the C library grows under a lock that the thread sanitizer does not know. */
 START_TEST(lines_of_many_threads_stay_whole)
 {
+    static const char whole[] = "time=2026-11-24T09:00:00.000Z level=info event=thread msg=\"from a thread\" i=";
     pthread_t threads[4];
+    char line[200];
+    unsigned count = 0;
+    FILE *file = tmpfile();
 
-    open_log((hv_log_config){.level = HV_LOG_INFO, .burst = 1000, .interval_ms = 3600000});
+    ck_assert_ptr_nonnull(file);
+    hv_log_config config = {.to = file, .wall_ms = fixed_time, .level = HV_LOG_INFO, .burst = 1000, .interval_ms = 3600000};
+    ck_hv_ok(hv_log_new(&config, &log_, &err));
     for (int i = 0; i < 4; i++)
         ck_assert_int_eq(pthread_create(&threads[i], NULL, write_many, NULL), 0);
     for (int i = 0; i < 4; i++)
         ck_assert_int_eq(pthread_join(threads[i], NULL), 0);
-    ck_assert_uint_eq(lines("time=2026-11-24T09:00:00.000Z level=info event=thread msg=\"from a thread\" i="), 1000);
-    ck_assert_uint_eq(lines("\n"), 1000);
     hv_log_free(HV_TAKE(log_));
-    ck_assert_uint_eq(lines("suppressed=1000"), 1);
+    rewind(file);
+    for (; fgets(line, sizeof line, file) != NULL && strstr(line, "suppressed") == NULL; count++)
+        ck_assert_msg(strncmp(line, whole, sizeof whole - 1) == 0 && line[strlen(line) - 1] == '\n', "%s", line);
+    ck_assert_uint_eq(count, 1000);
+    ck_assert_ptr_nonnull(strstr(line, "suppressed=1000\n"));
+    fclose(file);
 }
 END_TEST
 
