@@ -25,6 +25,7 @@ enum {
     GET_TRIES = 6,
     FIRST_WAIT_MS = 100,
     SLEEP_SLICE_MS = 50,
+    FLUSH_MS = 10000,
     FLUSH_BEFORE_MS = 200,              /* before a longer pause the sink is flushed, so that nobody waits for what is already due */
 };
 
@@ -198,6 +199,14 @@ hv_replay_cursor(const hv_replay *replay, hv_buf *to, hv_err *err)
 
 /* ---- running ---- */
 
+/* What the callbacks of a stream get. */
+typedef struct replaying {
+    hv_replay *replay;
+    hv_sink *sink;
+    hv_rc flush_rc;
+    hv_err flush_err;
+} replaying;
+
 static void
 count_done(hv_replay *replay)
 {
@@ -241,6 +250,8 @@ hv_replay_flush(hv_replay *replay, hv_sink *sink, hv_err *err)
     hv_rc rc = sink->ops->flush(sink, err);
 
     replay->sink_failed = rc != HV_OK;
+    replay->unflushed = false;
+    replay->flushed_ms = replay->config.now_ms();
     return rc;
 }
 
@@ -253,6 +264,13 @@ wait_for_turn(hv_replay *replay, hv_sink *sink, const hv_event *event, bool *sto
     if (rc == HV_OK && wait_ms > 0)
         *stopped = !hv_replay_sleep(replay, wait_ms);
     return rc;
+}
+
+/* The limit is that of all runs under one id together. */
+static void
+note_limit(hv_replay *replay)
+{
+    replay->at_limit = replay->request.limit > 0 && replay->facts.sent_before + replay->facts.events_sent >= replay->request.limit;
 }
 
 hv_rc
@@ -272,20 +290,27 @@ hv_replay_deliver(hv_replay *replay, hv_sink *sink, hv_replay_part *part, const 
         return rc;
     part->next = event->offset + 1;
     replay->facts.events_sent++;
-    replay->at_limit = replay->request.limit > 0 && replay->facts.events_sent >= replay->request.limit;
+    replay->unflushed = true;
+    note_limit(replay);
     return HV_OK;
 }
 
+/* While nothing matches for a long time, what did match must not wait: a transaction of a sink would time out. */
 static bool
 go_on(void *arg)
 {
-    return !hv_replay_must_stop(arg);
+    replaying *now = arg;
+    hv_replay *replay = now->replay;
+
+    if (replay->unflushed && replay->config.now_ms() - replay->flushed_ms >= FLUSH_MS)
+        now->flush_rc = hv_replay_flush(replay, now->sink, &now->flush_err);
+    return now->flush_rc == HV_OK && !hv_replay_must_stop(replay);
 }
 
 static void
 report_damage(void *arg, const char *message)
 {
-    const hv_replay_observer *observer = &((hv_replay *)arg)->config.observer;
+    const hv_replay_observer *observer = &((replaying *)arg)->replay->config.observer;
 
     if (observer->damaged != NULL)
         observer->damaged(observer->arg, message);
@@ -319,17 +344,21 @@ count_gaps(hv_replay *replay, const hv_replay_part *parts, size_t count, hv_err 
 
 /* HV_NOT_FOUND at the end, HV_OK when stopped. */
 static hv_rc
-deliver_all(hv_replay *replay, hv_merge *merge, hv_sink *sink, hv_err *err)
+deliver_all(replaying *now, hv_merge *merge, hv_err *err)
 {
+    hv_replay *replay = now->replay;
+
     while (!replay->at_limit) {
         hv_replay_part *part;
         hv_event event;
         bool stopped;
         hv_rc rc = hv_merge_next(merge, &part, &event, err);
-        if (rc == HV_CLOSED)
-            return HV_OK;
+        if (rc == HV_CLOSED) {
+            *err = now->flush_err;
+            return now->flush_rc;
+        }
         if (rc == HV_OK)
-            rc = hv_replay_deliver(replay, sink, part, &event, &stopped, err);
+            rc = hv_replay_deliver(replay, now->sink, part, &event, &stopped, err);
         if (rc != HV_OK || stopped)
             return rc;
     }
@@ -340,6 +369,7 @@ hv_rc
 hv_replay_run_parts(hv_replay *replay, hv_replay_part *parts, size_t count, hv_sink *sink, hv_err *err)
 {
     HV_AUTO(hv_merge_free) hv_merge *merge = NULL;
+    replaying now = {.replay = replay, .sink = sink};
     hv_err second;
 
     hv_rc rc = need_fetcher(replay, err);
@@ -348,12 +378,12 @@ hv_replay_run_parts(hv_replay *replay, hv_replay_part *parts, size_t count, hv_s
     hv_stream_config streams = {
         .index = replay->config.index, .fetcher = replay->fetcher, .window = &replay->selection.window,
         .filter = &replay->request.filter, .parts = parts, .part_count = count, .run_bytes = replay->config.run_bytes,
-        .runs_ahead = RUNS_AHEAD, .skip_damaged = replay->request.skip_damaged, .facts = &replay->facts, .arg = replay,
+        .runs_ahead = RUNS_AHEAD, .skip_damaged = replay->request.skip_damaged, .facts = &replay->facts, .arg = &now,
         .tick = go_on, .damaged = report_damage,
     };
     rc = hv_merge_new(&streams, replay->selection.order == HV_REPLAY_BY_TIME, replay->config.memory_bytes, &merge, err);
     if (rc == HV_OK)
-        rc = deliver_all(replay, merge, sink, err);
+        rc = deliver_all(&now, merge, err);
     replay->facts.finished = rc == HV_NOT_FOUND;
     if (rc == HV_OK || rc == HV_NOT_FOUND)
         return count_gaps(replay, parts, count, err);
@@ -384,6 +414,8 @@ begin_sink(hv_replay *replay, hv_sink *sink, hv_err *err)
             parts[i].end = parts[i].end > parts[i].next ? parts[i].end : parts[i].next;
         }
     free(sources);
+    replay->facts.sent_before = start.sent_before;
+    note_limit(replay);
     return rc;
 }
 
@@ -392,6 +424,7 @@ hv_replay_run_archive(hv_replay *replay, hv_sink *sink, hv_err *err)
 {
     assert(!replay->ran);
     replay->ran = true;
+    replay->flushed_ms = replay->config.now_ms();
     hv_rc rc = begin_sink(replay, sink, err);
     if (rc == HV_OK)
         rc = hv_replay_run_parts(replay, replay->selection.parts, replay->selection.part_count, sink, err);

@@ -58,6 +58,7 @@ typedef struct hv_replay_facts {
     int64_t events_read;                /* in the range, before filters */
     int64_t events_sent;                /* to the sink */
     int64_t live_events;                /* of these, from the live hub */
+    int64_t sent_before;                /* by earlier runs that this one goes on from, as the sink remembers */
     uint64_t bytes_read;                /* stored bytes fetched */
     int64_t blocks, segments;           /* read */
     int64_t gaps, gap_offsets;          /* declared gaps that the replay went over, and how many offsets they are */

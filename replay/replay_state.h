@@ -19,6 +19,8 @@ struct hv_replay {
     int64_t last_progress_ms, done_before;
     bool ran, at_limit;
     bool sink_failed;                   /* only its close may follow */
+    bool unflushed;                     /* something was delivered since the sink was flushed last, at flushed_ms */
+    int64_t flushed_ms;
     hv_buf scratch;                     /* of the filter, for live events */
 };
 

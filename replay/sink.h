@@ -26,6 +26,7 @@ typedef struct hv_sink_start {
     bool live;                          /* the live hub follows behind the archive; further partitions may come with it */
     hv_sink_source *sources;
     size_t source_count;
+    int64_t sent_before;                /* set by a sink that remembers: events that earlier runs sent */
 } hv_sink_start;
 
 typedef struct hv_sink_facts {
@@ -36,7 +37,7 @@ typedef struct hv_sink_facts {
 
 typedef struct hv_sink_ops {
     const char *name;
-    hv_rc (*begin)(hv_sink *sink, const hv_sink_start *start, hv_err *err);
+    hv_rc (*begin)(hv_sink *sink, hv_sink_start *start, hv_err *err);
 
     /* The event and the partition are borrowed for the call. Offsets of one partition ascend. */
     hv_rc (*event)(hv_sink *sink, const hv_partition *from, const hv_event *event, hv_err *err);

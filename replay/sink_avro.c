@@ -69,7 +69,7 @@ put_schema(hv_buf *to)
 }
 
 static hv_rc
-avro_begin(hv_sink *sink, const hv_sink_start *start, hv_err *err)
+avro_begin(hv_sink *sink, hv_sink_start *start, hv_err *err)
 {
     avro_sink *avro = (avro_sink *)sink;
     hv_buf *to = &avro->output.buf;

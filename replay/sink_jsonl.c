@@ -33,7 +33,7 @@ jsonl_event(hv_sink *sink, const hv_partition *from, const hv_event *event, hv_e
 }
 
 static hv_rc
-jsonl_begin(hv_sink *sink, const hv_sink_start *start, hv_err *err)
+jsonl_begin(hv_sink *sink, hv_sink_start *start, hv_err *err)
 {
     (void)sink;
     (void)start;

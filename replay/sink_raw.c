@@ -14,7 +14,7 @@ typedef struct raw_sink {
 } raw_sink;
 
 static hv_rc
-raw_begin(hv_sink *sink, const hv_sink_start *start, hv_err *err)
+raw_begin(hv_sink *sink, hv_sink_start *start, hv_err *err)
 {
     (void)sink;
     (void)start;

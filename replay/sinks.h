@@ -6,6 +6,7 @@
 
 #include "replay/sink.h"
 #include "segment/header.h"
+#include "source/source_drivers.h"
 
 /* ---- files, pipes, standard output ---- */
 
@@ -41,5 +42,34 @@ typedef struct hv_sink_avro_config {
 
 /* One Avro object container file of hubvault.v1.ReplayedEvent: the record of the segments, behind hub, incarnation and partition. */
 hv_rc hv_sink_avro_open(const hv_sink_avro_config *config, hv_sink **ret, hv_err *err) HV_MUST_USE;
+
+/* ---- a Kafka service ---- */
+
+typedef struct hv_kafka_topic_map {
+    const char *hub, *topic;
+} hv_kafka_topic_map;
+
+typedef struct hv_kafka_partition_map {
+    int32_t from, to;                   /* from -1: every one that is not mapped otherwise */
+} hv_kafka_partition_map;
+
+typedef struct hv_sink_kafka_config {
+    const hv_kafka_config *broker;      /* where, and with which credentials. All pointers in here must outlive the sink. */
+    const char *id;                     /* of this replay, 1 to 100 of [A-Za-z0-9._-]: a run under the same id goes on where the last one
+                                           stopped. Transactional id and consumer group are "hubvault-replay-<id>". */
+    const char *topic;                  /* "{hub}" in it stands for the name of the hub; NULL: "{hub}" */
+    const hv_kafka_topic_map *topics;   /* exceptions from that */
+    size_t topic_count;
+    const hv_kafka_partition_map *partitions;   /* else each partition goes to the one of the same number */
+    size_t partition_count;
+    bool no_transactions;               /* for services without them: after a crash up to a transaction's events may come twice */
+    bool zero_timestamp_as_one;         /* librdkafka cannot send a timestamp of 0: send 1 instead of refusing the event */
+    int64_t transaction_events, transaction_bytes, transaction_ms;      /* what ends a transaction; 0: 10000, 32 MiB, 1 s */
+    int timeout_ms;                     /* of one exchange with the service; 0: 60 s */
+} hv_sink_kafka_config;
+
+/* Events with partition, key, value, headers and timestamp as they were; offsets are given by the service. HV_USAGE, HV_NOT_FOUND (the file
+ * of a secret), HV_NOMEM; whether the service is there and the topics fit shows in begin. */
+hv_rc hv_sink_kafka_open(const hv_sink_kafka_config *config, hv_sink **ret, hv_err *err) HV_MUST_USE;
 
 #endif

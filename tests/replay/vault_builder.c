@@ -462,7 +462,7 @@ vault_damaged_copy(const vault_builder *vault, const char *blob, int64_t flip_at
 /* ---- the sink ---- */
 
 static hv_rc
-keep_begin(hv_sink *sink, const hv_sink_start *start, hv_err *err)
+keep_begin(hv_sink *sink, hv_sink_start *start, hv_err *err)
 {
     (void)start;
     (void)err;

@@ -1,0 +1,429 @@
+/*
+ * Into a Kafka service.
+ *
+ * With transactions, each one holds a run of events and the positions of their sources behind them, committed for the consumer group of
+ * the replay. Both become visible or neither does. A replay that is killed leaves at most one open transaction; the next one under the
+ * same id takes over the transactional id, which makes the service abort what was open and refuse the old producer if it still lives,
+ * and then reads the committed positions. So each event is once in the topic for those who read committed.
+ *
+ * Without transactions, events are flushed first and positions committed afterwards: killed in between, the events of that stretch come
+ * twice. One request in flight per connection keeps their order when the producer repeats one.
+ *
+ * Either way an event below the position of its source is not sent again, whoever delivers it.
+ */
+#include <inttypes.h>
+#include <stdlib.h>
+
+#include "common/clock.h"
+#include "common/partition.h"
+#include "replay/kafka_targets.h"
+
+enum {
+    ID_MAX = 100,
+    DEFAULT_EVENTS = 10000,
+    DEFAULT_BYTES = 32 << 20,
+    DEFAULT_MS = 1000,
+    DEFAULT_TIMEOUT_MS = 60000,
+    POLL_EVERY = 64,                    /* events between two looks at delivery reports */
+    SLICE_MS = 500,
+};
+
+typedef struct kafka_sink {
+    hv_sink base;
+    hv_sink_kafka_config config;
+    char name[ID_MAX + 32];             /* transactional id, and group of the positions */
+    hv_kafka_client *producer, *group;
+    rd_kafka_consumer_group_metadata_t *group_metadata;
+    hv_kafka_targets *targets;
+    bool open;                          /* something was sent since the last commit; with transactions, one is open */
+    int64_t open_events, open_bytes, opened_ms;
+    rd_kafka_resp_err_t failed;         /* of the first event that could not be delivered */
+    int64_t failed_offset;
+    char failed_topic[HV_HUB_SIZE];
+    int32_t failed_partition;
+} kafka_sink;
+
+/* ---- errors ---- */
+
+/* Takes the error. */
+static hv_rc
+explain(const kafka_sink *kafka, rd_kafka_error_t *error, const char *what, hv_err *err)
+{
+    rd_kafka_resp_err_t code = rd_kafka_error_code(error);
+    bool fenced = code == RD_KAFKA_RESP_ERR__FENCED || code == RD_KAFKA_RESP_ERR_INVALID_PRODUCER_EPOCH
+                  || code == RD_KAFKA_RESP_ERR_PRODUCER_FENCED;
+
+    if (fenced)
+        (void)hv_err_set(err, HV_BUSY, "another replay with the id '%s' has taken over", kafka->config.id);
+    else
+        (void)hv_err_set(err, hv_kafka_client_rc(code), "%s: %s", what, rd_kafka_error_string(error));
+    rd_kafka_error_destroy(error);
+    return err->rc;
+}
+
+static void
+on_delivery(rd_kafka_t *rk, const rd_kafka_message_t *message, void *arg)
+{
+    kafka_sink *kafka = arg;
+
+    (void)rk;
+    if (message->err == RD_KAFKA_RESP_ERR_NO_ERROR || kafka->failed != RD_KAFKA_RESP_ERR_NO_ERROR)
+        return;
+    kafka->failed = message->err;
+    kafka->failed_offset = (int64_t)(intptr_t)message->_private;
+    kafka->failed_partition = message->partition;
+    (void)snprintf(kafka->failed_topic, sizeof kafka->failed_topic, "%s", rd_kafka_topic_name(message->rkt));
+}
+
+static hv_rc
+check_delivery(const kafka_sink *kafka, hv_err *err)
+{
+    if (kafka->failed == RD_KAFKA_RESP_ERR_NO_ERROR)
+        return HV_OK;
+    return hv_err_set(err, hv_kafka_client_rc(kafka->failed), "deliver the event of offset %" PRId64 " to partition %" PRId32
+                      " of topic '%s': %s", kafka->failed_offset, kafka->failed_partition, kafka->failed_topic,
+                      rd_kafka_err2str(kafka->failed));
+}
+
+/* ---- begin ---- */
+
+static hv_rc
+open_producer(kafka_sink *kafka, hv_err *err)
+{
+    const char *with[] = {"enable.idempotence", "true", "transactional.id", kafka->name, "transaction.timeout.ms", "300000",
+                          "linger.ms", "20", "message.max.bytes", "1000000000", "queue.buffering.max.kbytes", "131072"};
+    const char *without[] = {"acks", "all", "max.in.flight.requests.per.connection", "1",
+                             "linger.ms", "20", "message.max.bytes", "1000000000", "queue.buffering.max.kbytes", "131072"};
+    bool transactions = !kafka->config.no_transactions;
+    hv_kafka_client_config config = {
+        .broker = kafka->config.broker, .type = RD_KAFKA_PRODUCER, .properties = transactions ? with : without,
+        .property_count = transactions ? sizeof with / sizeof *with : sizeof without / sizeof *without, .delivered = on_delivery,
+        .arg = kafka,
+    };
+
+    return hv_kafka_client_open(&config, &kafka->producer, err);
+}
+
+static hv_rc
+open_group(kafka_sink *kafka, hv_err *err)
+{
+    const char *properties[] = {"group.id", kafka->name, "enable.auto.commit", "false", "isolation.level", "read_committed",
+                                "allow.auto.create.topics", "false"};
+    hv_kafka_client_config config = {.broker = kafka->config.broker, .type = RD_KAFKA_CONSUMER, .properties = properties,
+                                     .property_count = sizeof properties / sizeof *properties};
+
+    hv_rc rc = hv_kafka_client_open(&config, &kafka->group, err);
+    if (rc != HV_OK)
+        return rc;
+    kafka->group_metadata = rd_kafka_consumer_group_metadata_new(kafka->name);
+    return kafka->group_metadata != NULL ? HV_OK : hv_err_set(err, HV_NOMEM, "no memory for a consumer group");
+}
+
+/* Fences an earlier producer of this id and ends what it left open. */
+static hv_rc
+take_over(kafka_sink *kafka, hv_err *err)
+{
+    int64_t until = hv_clock_boot_ms() + kafka->config.timeout_ms;
+    rd_kafka_error_t *error;
+
+    if (kafka->config.no_transactions)
+        return HV_OK;
+    while ((error = rd_kafka_init_transactions(kafka->producer->rk, kafka->config.timeout_ms)) != NULL) {
+        if (!rd_kafka_error_is_retriable(error) || hv_clock_boot_ms() >= until)
+            return explain(kafka, error, "begin transactions", err);
+        rd_kafka_error_destroy(error);
+    }
+    return HV_OK;
+}
+
+static hv_rc
+kafka_begin(hv_sink *sink, hv_sink_start *start, hv_err *err)
+{
+    kafka_sink *kafka = (kafka_sink *)sink;
+    hv_kafka_targets_config config = {.sink = &kafka->config};
+
+    memcpy(config.request, start->request, sizeof config.request);
+    hv_rc rc = open_producer(kafka, err);
+    if (rc == HV_OK)
+        rc = open_group(kafka, err);
+    if (rc == HV_OK)
+        rc = take_over(kafka, err);
+    config.group = kafka->group;
+    if (rc == HV_OK)
+        rc = hv_kafka_targets_new(&config, &kafka->targets, err);
+    for (size_t i = 0; rc == HV_OK && i < start->source_count; i++) {
+        hv_kafka_target *target;
+        int64_t next;
+        rc = hv_kafka_targets_find(kafka->targets, &start->sources[i].partition, &target, &next, err);
+        if (rc == HV_OK && next > start->sources[i].next)
+            start->sources[i].next = next;
+    }
+    if (rc == HV_OK)
+        start->sent_before = hv_kafka_targets_sent_before(kafka->targets);
+    return rc;
+}
+
+/* ---- commit ---- */
+
+static void
+abort_open(kafka_sink *kafka)
+{
+    rd_kafka_error_t *error;
+
+    if (!kafka->open || kafka->config.no_transactions)
+        return;
+    kafka->open = false;
+    (void)rd_kafka_purge(kafka->producer->rk, RD_KAFKA_PURGE_F_QUEUE);
+    error = rd_kafka_abort_transaction(kafka->producer->rk, 5000);      /* else the next run ends it */
+    if (error != NULL)
+        rd_kafka_error_destroy(error);
+}
+
+/* Everything that was handed to librdkafka is delivered, or has failed. */
+static hv_rc
+drain(kafka_sink *kafka, hv_err *err)
+{
+    while (rd_kafka_flush(kafka->producer->rk, SLICE_MS) == RD_KAFKA_RESP_ERR__TIMED_OUT && kafka->failed == RD_KAFKA_RESP_ERR_NO_ERROR)
+        continue;                       /* ends by message.timeout.ms, which makes what is stuck fail */
+    return check_delivery(kafka, err);
+}
+
+static hv_rc
+commit_transaction(kafka_sink *kafka, const rd_kafka_topic_partition_list_t *offsets, hv_err *err)
+{
+    rd_kafka_t *rk = kafka->producer->rk;
+    int64_t until = hv_clock_boot_ms() + kafka->config.timeout_ms;
+    bool offsets_sent = false;
+
+    for (;;) {
+        rd_kafka_error_t *error = offsets_sent ? NULL
+            : rd_kafka_send_offsets_to_transaction(rk, offsets, kafka->group_metadata, kafka->config.timeout_ms);
+        offsets_sent = offsets_sent || error == NULL;
+        if (error == NULL)
+            error = rd_kafka_commit_transaction(rk, kafka->config.timeout_ms);
+        if (error == NULL)
+            return HV_OK;
+        if (!rd_kafka_error_is_retriable(error) || hv_clock_boot_ms() >= until)
+            return explain(kafka, error, "commit a transaction", err);
+        rd_kafka_error_destroy(error);
+    }
+}
+
+static hv_rc
+commit_positions(kafka_sink *kafka, const rd_kafka_topic_partition_list_t *offsets, hv_err *err)
+{
+    rd_kafka_resp_err_t code = rd_kafka_commit(kafka->group->rk, offsets, 0);
+
+    if (code == RD_KAFKA_RESP_ERR_NO_ERROR)
+        return HV_OK;
+    return hv_err_set(err, hv_kafka_client_rc(code), "commit how far replay '%s' has come: %s", kafka->config.id, rd_kafka_err2str(code));
+}
+
+static hv_rc
+kafka_flush(hv_sink *sink, hv_err *err)
+{
+    kafka_sink *kafka = (kafka_sink *)sink;
+    rd_kafka_topic_partition_list_t *offsets = NULL;
+
+    if (!kafka->open)
+        return HV_OK;
+    hv_rc rc = drain(kafka, err);
+    if (rc == HV_OK)
+        rc = hv_kafka_targets_offsets(kafka->targets, hv_kafka_targets_sent_before(kafka->targets) + sink->facts.events, &offsets, err);
+    if (rc == HV_OK)
+        rc = kafka->config.no_transactions ? commit_positions(kafka, offsets, err) : commit_transaction(kafka, offsets, err);
+    if (offsets != NULL)
+        rd_kafka_topic_partition_list_destroy(offsets);
+    if (rc != HV_OK) {
+        abort_open(kafka);
+        return hv_err_prefix(err, "replay '%s' can go on under the same id where it was committed last", kafka->config.id);
+    }
+    kafka->open = false;
+    hv_kafka_targets_committed(kafka->targets);
+    return HV_OK;
+}
+
+/* ---- events ---- */
+
+static hv_rc
+open_if_needed(kafka_sink *kafka, hv_err *err)
+{
+    if (kafka->open)
+        return HV_OK;
+    rd_kafka_error_t *error = kafka->config.no_transactions ? NULL : rd_kafka_begin_transaction(kafka->producer->rk);
+    if (error != NULL)
+        return explain(kafka, error, "begin a transaction", err);
+    kafka->open = true;
+    kafka->open_events = kafka->open_bytes = 0;
+    kafka->opened_ms = hv_clock_boot_ms();
+    return HV_OK;
+}
+
+static rd_kafka_headers_t *
+headers_of(const hv_event *event)
+{
+    rd_kafka_headers_t *headers = rd_kafka_headers_new(event->header_count);
+
+    for (size_t i = 0; headers != NULL && i < event->header_count; i++) {
+        const hv_header *header = &event->headers[i];
+        if (rd_kafka_header_add(headers, header->name.data, (ssize_t)header->name.len, header->value.data, (ssize_t)header->value.len)
+            != RD_KAFKA_RESP_ERR_NO_ERROR) {
+            rd_kafka_headers_destroy(headers);
+            return NULL;
+        }
+    }
+    return headers;
+}
+
+/* librdkafka copies the value, but takes a pointer to what it could change. */
+static void *
+changeable(hv_slice slice)
+{
+    union {
+        const void *borrowed;
+        void *plain;
+    } pointer = {.borrowed = slice.data};
+
+    return pointer.plain;
+}
+
+static rd_kafka_resp_err_t
+produce(kafka_sink *kafka, const hv_kafka_target *target, const hv_event *event)
+{
+    int64_t timestamp_ms = event->timestamp_ms != 0 ? event->timestamp_ms : 1;
+    rd_kafka_headers_t *headers = NULL;
+
+    if (event->header_count > 0 && (headers = headers_of(event)) == NULL)
+        return RD_KAFKA_RESP_ERR__FAIL;
+    rd_kafka_resp_err_t code = rd_kafka_producev(
+        kafka->producer->rk, RD_KAFKA_V_TOPIC(target->topic), RD_KAFKA_V_PARTITION(target->partition),
+        RD_KAFKA_V_MSGFLAGS(RD_KAFKA_MSG_F_COPY), RD_KAFKA_V_KEY(event->key.data, event->key.len),
+        RD_KAFKA_V_VALUE(changeable(event->value), event->value.len), RD_KAFKA_V_TIMESTAMP(timestamp_ms),
+        RD_KAFKA_V_OPAQUE((void *)(intptr_t)event->offset), RD_KAFKA_V_HEADERS(headers), RD_KAFKA_V_END);
+    if (code != RD_KAFKA_RESP_ERR_NO_ERROR && headers != NULL)
+        rd_kafka_headers_destroy(headers);
+    return code;
+}
+
+static hv_rc
+send_event(kafka_sink *kafka, const hv_partition *from, const hv_kafka_target *target, const hv_event *event, hv_err *err)
+{
+    rd_kafka_resp_err_t code;
+
+    while ((code = produce(kafka, target, event)) == RD_KAFKA_RESP_ERR__QUEUE_FULL) {
+        (void)rd_kafka_poll(kafka->producer->rk, SLICE_MS);
+        hv_rc rc = check_delivery(kafka, err);
+        if (rc != HV_OK)
+            return rc;
+    }
+    if (code == RD_KAFKA_RESP_ERR_NO_ERROR)
+        return HV_OK;
+    if (code == RD_KAFKA_RESP_ERR__FAIL)
+        return hv_err_set(err, HV_NOMEM, "no memory for the headers of an event");
+    return hv_err_set(err, hv_kafka_client_rc(code), "send offset %" PRId64 " of partition %" PRId32 " of hub '%s' to topic '%s': %s",
+                      event->offset, from->number, from->hub, target->topic, rd_kafka_err2str(code));
+}
+
+static hv_rc
+check_timestamp(const kafka_sink *kafka, const hv_partition *from, const hv_event *event, hv_err *err)
+{
+    if (event->timestamp_ms != 0 || kafka->config.zero_timestamp_as_one)
+        return HV_OK;
+    return hv_err_set(err, HV_LIMIT, "offset %" PRId64 " of partition %" PRId32 " of hub '%s' has the timestamp 0, for which librdkafka would "
+                      "send the present time; ask for 1 ms instead to let such events pass", event->offset, from->number, from->hub);
+}
+
+static bool
+is_time_to_commit(const kafka_sink *kafka)
+{
+    const hv_sink_kafka_config *config = &kafka->config;
+
+    return kafka->open_events >= config->transaction_events || kafka->open_bytes >= config->transaction_bytes
+           || (kafka->open_events % POLL_EVERY == 0 && hv_clock_boot_ms() - kafka->opened_ms >= config->transaction_ms);
+}
+
+static hv_rc
+kafka_event(hv_sink *sink, const hv_partition *from, const hv_event *event, hv_err *err)
+{
+    kafka_sink *kafka = (kafka_sink *)sink;
+    hv_kafka_target *target;
+    int64_t next;
+
+    hv_rc rc = hv_kafka_targets_find(kafka->targets, from, &target, &next, err);
+    if (rc != HV_OK || event->offset < next)
+        return rc;
+    rc = check_timestamp(kafka, from, event, err);
+    if (rc == HV_OK)
+        rc = open_if_needed(kafka, err);
+    if (rc == HV_OK)
+        rc = send_event(kafka, from, target, event, err);
+    if (rc != HV_OK)
+        return rc;
+    hv_kafka_targets_advance(kafka->targets, from, event->offset + 1);
+    sink->facts.events++;
+    sink->facts.bytes += event->key.len + event->value.len;
+    kafka->open_events++;
+    kafka->open_bytes += (int64_t)(event->key.len + event->value.len);
+    if (kafka->open_events % POLL_EVERY == 0) {
+        (void)rd_kafka_poll(kafka->producer->rk, 0);
+        rc = check_delivery(kafka, err);
+    }
+    return rc == HV_OK && is_time_to_commit(kafka) ? kafka_flush(sink, err) : rc;
+}
+
+/* ---- open, close ---- */
+
+static void
+kafka_close(hv_sink *sink)
+{
+    kafka_sink *kafka = (kafka_sink *)sink;
+
+    if (kafka->producer != NULL)
+        abort_open(kafka);
+    hv_kafka_targets_free(kafka->targets);
+    if (kafka->group_metadata != NULL)
+        rd_kafka_consumer_group_metadata_destroy(kafka->group_metadata);
+    hv_kafka_client_close(kafka->group);
+    hv_kafka_client_close(kafka->producer);
+    free(kafka);
+}
+
+static const hv_sink_ops kafka_ops = {
+    .name = "kafka", .begin = kafka_begin, .event = kafka_event, .flush = kafka_flush, .end = kafka_flush, .close = kafka_close,
+};
+
+static hv_rc
+check_config(const hv_sink_kafka_config *config, hv_err *err)
+{
+    hv_err ignored;
+
+    if (config->id == NULL || strlen(config->id) > ID_MAX || hv_hub_name_check(config->id, &ignored) != HV_OK)
+        return hv_err_set(err, HV_USAGE, "the id of a replay has 1 to %d letters, digits, '.', '_' and '-', not '%.200s'", ID_MAX,
+                          config->id != NULL ? config->id : "");
+    for (size_t i = 0; i < config->partition_count; i++)
+        if (config->partitions[i].to < 0 || config->partitions[i].from < -1)
+            return hv_err_set(err, HV_USAGE, "a partition is mapped from one number to another, not from %" PRId32 " to %" PRId32,
+                              config->partitions[i].from, config->partitions[i].to);
+    return HV_OK;
+}
+
+hv_rc
+hv_sink_kafka_open(const hv_sink_kafka_config *config, hv_sink **ret, hv_err *err)
+{
+    hv_rc rc = check_config(config, err);
+
+    if (rc != HV_OK)
+        return rc;
+    kafka_sink *kafka = calloc(1, sizeof *kafka);
+    if (kafka == NULL)
+        return hv_err_set(err, HV_NOMEM, "no memory for the output");
+    kafka->base.ops = &kafka_ops;
+    kafka->config = *config;
+    kafka->config.transaction_events = config->transaction_events > 0 ? config->transaction_events : DEFAULT_EVENTS;
+    kafka->config.transaction_bytes = config->transaction_bytes > 0 ? config->transaction_bytes : DEFAULT_BYTES;
+    kafka->config.transaction_ms = config->transaction_ms > 0 ? config->transaction_ms : DEFAULT_MS;
+    kafka->config.timeout_ms = config->timeout_ms > 0 ? config->timeout_ms : DEFAULT_TIMEOUT_MS;
+    (void)snprintf(kafka->name, sizeof kafka->name, "hubvault-replay-%s", config->id);
+    *ret = &kafka->base;
+    return HV_OK;
+}

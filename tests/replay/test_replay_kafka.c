@@ -1,0 +1,482 @@
+/*
+ * Into a topic of librdkafka's mock cluster, and what comes out of it again. The mock forgets offsets that are committed in a transaction,
+ * and shows events of aborted ones like any others. So resuming is tested here without transactions, which differs in the one call that
+ * commits; with transactions, against a real broker, it is tested in tests/real.
+ */
+#include <stdio.h>
+
+#include "replay/kafka_positions.h"
+#include "replay/replay.h"
+#include "replay/sinks.h"
+#include "tests/harness/check_hv.h"
+#include "tests/harness/mock_broker.h"
+#include "tests/replay/vault_builder.h"
+#include "tests/segment/segment_builder.h"
+
+static hv_err err;
+static vault_builder vault;
+static mock_broker *broker;
+static hv_kafka_config to_broker;
+static hv_partition orders0, orders1;
+
+enum { EVENTS = 60, PRODUCE = 0 };
+
+static void
+make_all(void)
+{
+    static test_event event;
+    test_random random = test_random_make(3);
+
+    vault_open(&vault);
+    broker = mock_broker_start(1);
+    to_broker = (hv_kafka_config){.bootstrap = mock_broker_bootstrap(broker)};
+    mock_broker_topic(broker, "orders", 2);
+    orders0 = vault_partition("orders", 1, 0);
+    orders1 = vault_partition("orders", 1, 1);
+    vault_incarnation(&vault, "orders", 1, "");
+    for (int64_t offset = 0; offset < EVENTS; offset++) {
+        test_event_fill(&event, &random, offset);
+        if (event.event.timestamp_ms == 0)
+            event.event.timestamp_ms = -7;
+        event.event.timestamp_type = HV_TIMESTAMP_CREATE;
+        vault_add(&vault, &orders0, &event.event, NULL);
+        event.event.timestamp_ms = 5;
+        vault_add(&vault, &orders1, &event.event, NULL);
+    }
+    vault_seal(&vault, &orders0, &(vault_seal_config){.events_per_block = 7});
+    vault_seal(&vault, &orders1, &(vault_seal_config){.events_per_block = 7});
+}
+
+static void
+close_all(void)
+{
+    mock_broker_stop(broker);
+    vault_close(&vault);
+}
+
+static const char *const all_hubs[] = {"*"};
+
+static hv_sink *
+open_sink(const hv_sink_kafka_config *config)
+{
+    hv_sink *sink = NULL;
+    hv_sink_kafka_config complete = *config;
+
+    complete.broker = &to_broker;
+    complete.timeout_ms = 8000;
+    ck_hv_ok(hv_sink_kafka_open(&complete, &sink, &err));
+    return sink;
+}
+
+static hv_rc
+run_into(hv_sink *sink, const hv_replay_request *request, hv_replay_facts *facts)
+{
+    HV_AUTO(hv_replay_close) hv_replay *replay = NULL;
+    hv_replay_config config = {.index = vault.index, .storage = vault.storage, .vault = TEST_VAULT};
+    hv_replay_request complete = *request;
+
+    complete.hubs = all_hubs;
+    complete.hub_count = 1;
+    ck_hv_ok(hv_replay_open(&config, &complete, &replay, &err));
+    hv_rc rc = hv_replay_run(replay, sink, &err);
+    if (facts != NULL)
+        *facts = *hv_replay_facts_of(replay);
+    return rc;
+}
+
+static hv_rc
+run(const hv_sink_kafka_config *config, const hv_replay_request *request)
+{
+    HV_AUTO(hv_sink_close) hv_sink *sink = open_sink(config);
+
+    return run_into(sink, request, NULL);
+}
+
+/* Everything in one partition of a topic. */
+static kept_events
+read_topic(const char *topic, int32_t number)
+{
+    HV_AUTO(hv_source_close) hv_source *source = NULL;
+    kept_events all = {.items = NULL};
+    hv_partition partition = vault_partition(topic, 1, number);
+    char tag;
+    hv_source_assignment wanted = {.hub = topic, .partition = number, .tag = &tag};
+    hv_source_item item = {.kind = HV_SOURCE_NOTHING};
+
+    ck_hv_ok(hv_source_kafka_open(&to_broker, &source, &err));
+    ck_hv_ok(source->ops->assign(source, &wanted, 1, &err));
+    for (int round = 0; item.kind != HV_SOURCE_END; round++) {
+        ck_assert_int_lt(round, 2000);
+        ck_hv_ok(source->ops->poll(source, 1000, &item, &err));
+        if (item.kind == HV_SOURCE_EVENT)
+            kept_add(&all, &partition, &item.event, NULL);
+    }
+    return all;
+}
+
+/* Everything but the offset is as it was. */
+static void
+expect_same(const kept_events *got, const hv_partition *from, int64_t first, int64_t end)
+{
+    size_t at = 0;
+
+    for (size_t i = 0; i < vault.events.count; i++) {
+        const kept_event *want = &vault.events.items[i];
+        if (hv_partition_compare(&want->partition, from) != 0 || want->event.offset < first || want->event.offset >= end)
+            continue;
+        ck_assert_uint_lt(at, got->count);
+        hv_event event = got->items[at++].event;
+        event.offset = want->event.offset;
+        ck_assert_msg(hv_event_equal(&event, &want->event), "offset %lld differs", (long long)event.offset);
+    }
+    ck_assert_uint_eq(at, got->count);
+}
+
+static void
+expect_topic(const char *topic, int32_t number, const hv_partition *from, int64_t first, int64_t end)
+{
+    kept_events got = read_topic(topic, number);
+
+    expect_same(&got, from, first, end);
+    kept_clear(&got);
+}
+
+START_TEST(events_arrive_with_partition_key_value_headers_and_timestamp)
+{
+    hv_sink_kafka_config config = {.id = "a", .no_transactions = _i == 1, .transaction_events = 25};
+
+    ck_hv_ok(run(&config, &(hv_replay_request){.limit = 0}));
+    expect_topic("orders", 0, &orders0, 0, EVENTS);
+    expect_topic("orders", 1, &orders1, 0, EVENTS);
+}
+END_TEST
+
+START_TEST(a_topic_can_be_renamed_and_partitions_mapped)
+{
+    hv_kafka_partition_map partitions[] = {{.from = 1, .to = 3}, {.from = -1, .to = 2}};
+    hv_sink_kafka_config config = {.id = "a", .topic = "copy-of.{hub}_{hub}", .partitions = partitions, .partition_count = 2};
+
+    mock_broker_topic(broker, "copy-of.orders_orders", 4);
+    ck_hv_ok(run(&config, &(hv_replay_request){.limit = 0}));
+    expect_topic("copy-of.orders_orders", 2, &orders0, 0, EVENTS);
+    expect_topic("copy-of.orders_orders", 3, &orders1, 0, EVENTS);
+}
+END_TEST
+
+START_TEST(a_single_hub_can_have_a_topic_of_its_own)
+{
+    hv_kafka_topic_map topics[] = {{.hub = "sale", .topic = "no"}, {.hub = "orders", .topic = "chosen"}};
+    hv_sink_kafka_config config = {.id = "a", .topics = topics, .topic_count = 2};
+
+    mock_broker_topic(broker, "chosen", 2);
+    ck_hv_ok(run(&config, &(hv_replay_request){.limit = 0}));
+    expect_topic("chosen", 1, &orders1, 0, EVENTS);
+}
+END_TEST
+
+START_TEST(a_topic_with_too_few_partitions_is_refused_before_anything_is_sent)
+{
+    hv_sink_kafka_config config = {.id = "a", .topic = "small"};
+
+    mock_broker_topic(broker, "small", 1);
+    ck_hv_fails(HV_USAGE, run(&config, &(hv_replay_request){.limit = 0}));
+    ck_assert_msg(strstr(err.msg, "'small'") != NULL && strstr(err.msg, "partition 1") != NULL, "%s", err.msg);
+    kept_events got = read_topic("small", 0);
+    ck_assert_uint_eq(got.count, 0);
+}
+END_TEST
+
+START_TEST(a_topic_that_is_not_there_is_named)
+{
+    hv_sink_kafka_config config = {.id = "a", .topic = "missing"};
+
+    mock_broker_topic(broker, "missing", 2);
+    mock_broker_topic_error(broker, "missing", RD_KAFKA_RESP_ERR_UNKNOWN_TOPIC_OR_PART);
+    ck_hv_fails(HV_NOT_FOUND, run(&config, &(hv_replay_request){.limit = 0}));
+    ck_assert_ptr_nonnull(strstr(err.msg, "'missing'"));
+}
+END_TEST
+
+START_TEST(a_name_that_no_topic_can_have_is_refused)
+{
+    hv_sink_kafka_config config = {.id = "a", .topic = "a/{hub}"};
+
+    ck_hv_fails(HV_USAGE, run(&config, &(hv_replay_request){.limit = 0}));
+}
+END_TEST
+
+/* ---- resuming ---- */
+
+START_TEST(a_run_under_the_same_id_goes_on_where_the_last_one_committed)
+{
+    hv_sink_kafka_config config = {.id = "again", .no_transactions = true, .transaction_events = 10};
+    hv_replay_facts facts;
+
+    for (int64_t limit = 33; limit < 2 * EVENTS + 33; limit += 33)
+        ck_hv_ok(run(&config, &(hv_replay_request){.limit = limit}));
+    expect_topic("orders", 0, &orders0, 0, EVENTS);
+    expect_topic("orders", 1, &orders1, 0, EVENTS);
+    HV_AUTO(hv_sink_close) hv_sink *sink = open_sink(&config);
+    ck_hv_ok(run_into(sink, &(hv_replay_request){.limit = 0}, &facts));
+    ck_assert_int_eq(facts.events_sent, 0);
+    ck_assert_int_eq(facts.sent_before, 2 * EVENTS);
+    ck_assert(facts.finished);
+}
+END_TEST
+
+START_TEST(the_limit_is_that_of_all_runs_under_one_id_together)
+{
+    hv_sink_kafka_config config = {.id = "again", .no_transactions = true};
+
+    ck_hv_ok(run(&config, &(hv_replay_request){.limit = 20}));
+    ck_hv_ok(run(&config, &(hv_replay_request){.limit = 20}));
+    expect_topic("orders", 0, &orders0, 0, 20);
+}
+END_TEST
+
+START_TEST(another_id_begins_from_the_start)
+{
+    hv_sink_kafka_config config = {.id = "one", .no_transactions = true}, other = {.id = "two", .no_transactions = true};
+
+    ck_hv_ok(run(&config, &(hv_replay_request){.limit = 5}));
+    ck_hv_ok(run(&other, &(hv_replay_request){.limit = 5}));
+    kept_events got = read_topic("orders", 0);
+    ck_assert_uint_eq(got.count, 10);
+    kept_clear(&got);
+}
+END_TEST
+
+START_TEST(an_id_that_belongs_to_another_request_is_refused)
+{
+    hv_sink_kafka_config config = {.id = "again", .no_transactions = true};
+    hv_replay_request other = {.from_offset = {.set = true, .value = 3}};
+
+    ck_hv_ok(run(&config, &(hv_replay_request){.limit = 5}));
+    ck_hv_fails(HV_USAGE, run(&config, &other));
+    ck_assert_ptr_nonnull(strstr(err.msg, "'again'"));
+}
+END_TEST
+
+START_TEST(many_partitions_can_go_into_one_and_still_resume)
+{
+    hv_kafka_partition_map partitions[] = {{.from = -1, .to = 0}};
+    hv_sink_kafka_config config = {.id = "a", .topic = "one", .partitions = partitions, .partition_count = 1, .no_transactions = true,
+                                   .transaction_events = 4};
+    hv_replay_request request = {.order = HV_REPLAY_BY_TIME};
+
+    mock_broker_topic(broker, "one", 1);
+    for (request.limit = 31; request.limit < 2 * EVENTS + 31; request.limit += 31)
+        ck_hv_ok(run(&config, &request));
+    kept_events got = read_topic("one", 0);
+    ck_assert_uint_eq(got.count, 2 * EVENTS);
+    kept_events each[2] = {{.items = NULL}, {.items = NULL}};
+    int64_t next[2] = {0, 0};
+    for (size_t i = 0; i < got.count; i++)      /* both partitions in their own order: only orders/1 has timestamps of 5 throughout */
+        for (size_t j = 0; j < vault.events.count; j++) {
+            const kept_event *want = &vault.events.items[j];
+            size_t p = (size_t)want->partition.number;
+            hv_event event = got.items[i].event;
+            event.offset = want->event.offset;
+            if (want->event.offset == next[p] && hv_event_equal(&event, &want->event)) {
+                kept_add(&each[p], &want->partition, &want->event, NULL);
+                next[p]++;
+                break;
+            }
+        }
+    ck_assert_int_eq(next[0] + next[1], 2 * EVENTS);
+    kept_clear(&each[0]);
+    kept_clear(&each[1]);
+    kept_clear(&got);
+}
+END_TEST
+
+/* A sink that dies: after so many events nothing more reaches the one behind it, not even its end. */
+typedef struct dying_sink {
+    hv_sink base;
+    hv_sink *inner;
+    int64_t left;
+} dying_sink;
+
+static hv_rc
+dying_begin(hv_sink *sink, hv_sink_start *start, hv_err *e)
+{
+    hv_sink *inner = ((dying_sink *)sink)->inner;
+
+    return inner->ops->begin(inner, start, e);
+}
+
+static hv_rc
+dying_event(hv_sink *sink, const hv_partition *from, const hv_event *event, hv_err *e)
+{
+    dying_sink *dying = (dying_sink *)sink;
+
+    if (dying->left-- == 0)
+        return hv_err_set(e, HV_IO, "dead");
+    return dying->inner->ops->event(dying->inner, from, event, e);
+}
+
+START_TEST(what_a_killed_run_had_not_committed_is_sent_again_and_nothing_else)
+{
+    hv_sink_kafka_config config = {.id = "killed", .no_transactions = true, .transaction_events = 10, .transaction_ms = 600000};
+    static const hv_sink_ops ops = {.name = "dying", .begin = dying_begin, .event = dying_event};
+    dying_sink dying = {.base = {.ops = &ops}, .inner = open_sink(&config), .left = 37};
+    hv_replay_facts facts;
+
+    ck_hv_fails(HV_IO, run_into(&dying.base, &(hv_replay_request){.limit = 0}, NULL));
+    HV_AUTO(hv_sink_close) hv_sink *next = open_sink(&config);          /* the old producer still lives */
+    ck_hv_ok(run_into(next, &(hv_replay_request){.limit = 0}, &facts));
+    ck_assert_int_eq(facts.sent_before, 30);
+    ck_assert_int_eq(facts.events_sent, 2 * EVENTS - 30);
+    expect_topic("orders", 1, &orders1, 0, EVENTS);
+    kept_events got = read_topic("orders", 0);
+    ck_assert_uint_ge(got.count, EVENTS);       /* and up to 7 that were sent but not committed */
+    ck_assert_uint_le(got.count, EVENTS + 7);
+    kept_clear(&got);
+    hv_sink_close(dying.inner);
+}
+END_TEST
+
+/* ---- what goes wrong ---- */
+
+START_TEST(an_event_that_the_service_refuses_is_named)
+{
+    hv_sink_kafka_config config = {.id = "a", .no_transactions = _i == 1};
+
+    mock_broker_push_errors(broker, PRODUCE, 1, RD_KAFKA_RESP_ERR_INVALID_TIMESTAMP);
+    ck_assert_int_ne(run(&config, &(hv_replay_request){.limit = 3}), HV_OK);
+    ck_assert_msg(strstr(err.msg, "offset 0") != NULL && strstr(err.msg, "'orders'") != NULL, "%s", err.msg);
+}
+END_TEST
+
+START_TEST(trouble_that_passes_is_waited_for)
+{
+    hv_sink_kafka_config config = {.id = "a"};
+
+    mock_broker_push_errors(broker, PRODUCE, 3, RD_KAFKA_RESP_ERR_NOT_LEADER_FOR_PARTITION);
+    ck_hv_ok(run(&config, &(hv_replay_request){.limit = 0}));
+    expect_topic("orders", 0, &orders0, 0, EVENTS);
+    expect_topic("orders", 1, &orders1, 0, EVENTS);
+}
+END_TEST
+
+START_TEST(a_timestamp_of_zero_is_refused_unless_it_may_become_one)
+{
+    hv_partition zero = vault_partition("zero", 1, 0);
+    hv_sink_kafka_config config = {.id = "a", .topic = "zero"};
+    int32_t first = 0;
+    hv_replay_request request = {.partitions = &first, .partition_count = 1};
+
+    mock_broker_topic(broker, "zero", 1);
+    vault_add_text(&vault, &zero, 0, 0, "x");
+    vault_seal(&vault, &zero, &(vault_seal_config){.end = 0});
+    request.from_time = (hv_cursor_bound){.set = true, .value = 0};
+    request.to_time = (hv_cursor_bound){.set = true, .value = 1};
+    ck_hv_fails(HV_LIMIT, run(&config, &request));
+    ck_assert_ptr_nonnull(strstr(err.msg, "timestamp 0"));
+    config.zero_timestamp_as_one = true;
+    ck_hv_ok(run(&config, &request));
+    kept_events got = read_topic("zero", 0);
+    ck_assert_uint_eq(got.count, 1);
+    ck_assert_int_eq(got.items[0].event.timestamp_ms, 1);
+    kept_clear(&got);
+}
+END_TEST
+
+START_TEST(an_id_is_checked)
+{
+    hv_sink *sink = NULL;
+
+    ck_hv_fails(HV_USAGE, hv_sink_kafka_open(&(hv_sink_kafka_config){.broker = &to_broker}, &sink, &err));
+    ck_hv_fails(HV_USAGE, hv_sink_kafka_open(&(hv_sink_kafka_config){.broker = &to_broker, .id = "a b"}, &sink, &err));
+}
+END_TEST
+
+START_TEST(a_service_that_cannot_be_reached_is_said_so_in_time)
+{
+    hv_sink *sink = NULL;
+    hv_kafka_config nowhere = {.bootstrap = "127.0.0.1:9"};
+    hv_sink_kafka_config config = {.broker = &nowhere, .id = "a", .timeout_ms = 1000};
+
+    ck_hv_ok(hv_sink_kafka_open(&config, &sink, &err));
+    ck_hv_fails(HV_UNAVAILABLE, run_into(sink, &(hv_replay_request){.limit = 0}, NULL));
+    hv_sink_close(sink);
+}
+END_TEST
+
+/* ---- positions as text ---- */
+
+START_TEST(positions_come_back_as_they_were_written)
+{
+    HV_AUTO(hv_buf_free) hv_buf text = HV_BUF_INIT(8192);
+    HV_AUTO(hv_kafka_positions_clear) hv_kafka_positions back = {.positions = NULL};
+    hv_kafka_position positions[] = {{.from = orders0, .next = 0}, {.from = orders1, .next = INT64_MAX}};
+    hv_kafka_positions want = {.request = {0, 1, 0xfe, 255}, .events = 12345, .positions = positions, .count = 2};
+
+    ck_hv_ok(hv_kafka_positions_write(&want, &text, &err));
+    ck_assert_str_eq(text.data, "hv1 0001feff00000000 12345 orders/1/0=0 orders/1/1=9223372036854775807");
+    ck_hv_ok(hv_kafka_positions_parse(hv_buf_slice(&text), &back, &err));
+    ck_assert_int_eq(back.events, 12345);
+    ck_assert_uint_eq(back.count, 2);
+    ck_assert_int_eq(back.positions[1].next, INT64_MAX);
+    ck_assert_int_eq(back.positions[1].from.number, 1);
+    ck_assert_mem_eq(back.request, want.request, sizeof want.request);
+}
+END_TEST
+
+START_TEST(what_is_no_text_of_positions_is_refused)
+{
+    static const char *const texts[] = {
+        "", "hv1", "hv1 ", "hv1 0001feff00000000", "hv1 0001feff0000000 1", "hv1 0001FEFF00000000 1", "hv1 0001feff00000000 1 ",
+        "hv1 0001feff00000000 1 orders/1/0", "hv1 0001feff00000000 1 orders/1/0=", "hv1 0001feff00000000 1 /1/0=1",
+        "hv1 0001feff00000000 1 orders/1/0=9223372036854775808", "hv1 0001feff00000000 1 orders/1/2147483648=1",
+        "hv1 0001feff00000000 1 orders/1/0=1x", "hv1 0001feff00000000 1  orders/1/0=1", "something else",
+    };
+
+    for (size_t i = 0; i < sizeof texts / sizeof *texts; i++) {
+        HV_AUTO(hv_kafka_positions_clear) hv_kafka_positions back = {.positions = NULL};
+        ck_hv_fails(HV_USAGE, hv_kafka_positions_parse(hv_slice_text(texts[i]), &back, &err));
+    }
+}
+END_TEST
+
+START_TEST(more_positions_than_a_commit_can_hold_are_a_limit)
+{
+    HV_AUTO(hv_buf_free) hv_buf text = HV_BUF_INIT(100000);
+    static hv_kafka_position many[500];
+
+    for (int i = 0; i < 500; i++)
+        many[i] = (hv_kafka_position){.from = vault_partition("orders", 1, i), .next = 1};
+    ck_hv_fails(HV_LIMIT, hv_kafka_positions_write(&(hv_kafka_positions){.positions = many, .count = 500}, &text, &err));
+    ck_assert_uint_eq(text.len, 0);
+}
+END_TEST
+
+int
+main(void)
+{
+    TCase *tests = tcase_create("replay_kafka");
+
+    tcase_set_timeout(tests, 90);
+    tcase_add_checked_fixture(tests, make_all, close_all);
+    tcase_add_loop_test(tests, events_arrive_with_partition_key_value_headers_and_timestamp, 0, 2);
+    tcase_add_test(tests, a_topic_can_be_renamed_and_partitions_mapped);
+    tcase_add_test(tests, a_single_hub_can_have_a_topic_of_its_own);
+    tcase_add_test(tests, a_topic_with_too_few_partitions_is_refused_before_anything_is_sent);
+    tcase_add_test(tests, a_topic_that_is_not_there_is_named);
+    tcase_add_test(tests, a_name_that_no_topic_can_have_is_refused);
+    tcase_add_test(tests, a_run_under_the_same_id_goes_on_where_the_last_one_committed);
+    tcase_add_test(tests, the_limit_is_that_of_all_runs_under_one_id_together);
+    tcase_add_test(tests, another_id_begins_from_the_start);
+    tcase_add_test(tests, an_id_that_belongs_to_another_request_is_refused);
+    tcase_add_test(tests, many_partitions_can_go_into_one_and_still_resume);
+    tcase_add_test(tests, what_a_killed_run_had_not_committed_is_sent_again_and_nothing_else);
+    tcase_add_loop_test(tests, an_event_that_the_service_refuses_is_named, 0, 2);
+    tcase_add_test(tests, trouble_that_passes_is_waited_for);
+    tcase_add_test(tests, a_timestamp_of_zero_is_refused_unless_it_may_become_one);
+    tcase_add_test(tests, an_id_is_checked);
+    tcase_add_test(tests, a_service_that_cannot_be_reached_is_said_so_in_time);
+    tcase_add_test(tests, positions_come_back_as_they_were_written);
+    tcase_add_test(tests, what_is_no_text_of_positions_is_refused);
+    tcase_add_test(tests, more_positions_than_a_commit_can_hold_are_a_limit);
+    return ck_hv_run("replay_kafka", tests);
+}
