@@ -26,7 +26,10 @@ enum {
     DEFAULT_TIMEOUT_MS = 60000,
     POLL_EVERY = 64,                    /* events between two looks at delivery reports */
     SLICE_MS = 500,
+    SEARCHED_BYTES = 64,
 };
+
+#define ZERO_MARK INT64_C(0x2b5e0a7c19d3f481)   /* no time that an event has: in 98 million years */
 
 typedef struct kafka_sink {
     hv_sink base;
@@ -37,6 +40,7 @@ typedef struct kafka_sink {
     hv_kafka_targets *targets;
     bool open;                          /* something was sent since the last commit; with transactions, one is open */
     int64_t open_events, open_bytes, opened_ms;
+    bool wants_zero, got_zero;          /* of the event that is being handed over, see set_zero() */
     rd_kafka_resp_err_t failed;         /* of the first event that could not be delivered */
     int64_t failed_offset;
     char failed_topic[HV_HUB_SIZE];
@@ -87,6 +91,33 @@ check_delivery(const kafka_sink *kafka, hv_err *err)
 
 /* ---- begin ---- */
 
+/*
+ * librdkafka takes a timestamp of 0 for "now", and there is no other way in. So such an event is handed over with a mark as its
+ * timestamp, and this interceptor, which librdkafka calls with its own message before anybody else sees it, looks for the mark behind
+ * the public part of the message and puts 0 in its place. rd_kafka_message_timestamp() says whether that was the timestamp; if not,
+ * everything is as before and the event is refused. (A message is always longer than the stretch that is searched: it has links, times
+ * and counters there in all versions.)
+ */
+static rd_kafka_resp_err_t
+set_zero(rd_kafka_t *rk, rd_kafka_message_t *message, void *arg)
+{
+    static const int64_t mark = ZERO_MARK, zero = 0;
+    kafka_sink *kafka = arg;
+    char *end_of_public = (char *)message + sizeof *message;
+    rd_kafka_timestamp_type_t type;
+
+    (void)rk;
+    for (size_t at = 0; kafka->wants_zero && !kafka->got_zero && at < SEARCHED_BYTES; at += sizeof mark) {
+        if (memcmp(end_of_public + at, &mark, sizeof mark) != 0)
+            continue;
+        memcpy(end_of_public + at, &zero, sizeof zero);
+        kafka->got_zero = rd_kafka_message_timestamp(message, &type) == 0;
+        if (!kafka->got_zero)
+            memcpy(end_of_public + at, &mark, sizeof mark);
+    }
+    return RD_KAFKA_RESP_ERR_NO_ERROR;
+}
+
 static hv_rc
 open_producer(kafka_sink *kafka, hv_err *err)
 {
@@ -98,7 +129,7 @@ open_producer(kafka_sink *kafka, hv_err *err)
     hv_kafka_client_config config = {
         .broker = kafka->config.broker, .type = RD_KAFKA_PRODUCER, .properties = transactions ? with : without,
         .property_count = transactions ? sizeof with / sizeof *with : sizeof without / sizeof *without, .delivered = on_delivery,
-        .arg = kafka,
+        .on_send = set_zero, .arg = kafka,
     };
 
     return hv_kafka_client_open(&config, &kafka->producer, err);
@@ -290,9 +321,11 @@ changeable(hv_slice slice)
 static rd_kafka_resp_err_t
 produce(kafka_sink *kafka, const hv_kafka_target *target, const hv_event *event)
 {
-    int64_t timestamp_ms = event->timestamp_ms != 0 ? event->timestamp_ms : 1;
+    int64_t timestamp_ms = event->timestamp_ms != 0 ? event->timestamp_ms : ZERO_MARK;
     rd_kafka_headers_t *headers = NULL;
 
+    kafka->wants_zero = event->timestamp_ms == 0;
+    kafka->got_zero = false;
     if (event->header_count > 0 && (headers = headers_of(event)) == NULL)
         return RD_KAFKA_RESP_ERR__FAIL;
     rd_kafka_resp_err_t code = rd_kafka_producev(
@@ -316,21 +349,15 @@ send_event(kafka_sink *kafka, const hv_partition *from, const hv_kafka_target *t
         if (rc != HV_OK)
             return rc;
     }
+    if (code == RD_KAFKA_RESP_ERR_NO_ERROR && kafka->wants_zero && !kafka->got_zero)
+        return hv_err_set(err, HV_VERSION, "offset %" PRId64 " of partition %" PRId32 " of hub '%s' has the timestamp 0, which this librdkafka (%s) "
+                          "cannot send", event->offset, from->number, from->hub, rd_kafka_version_str());
     if (code == RD_KAFKA_RESP_ERR_NO_ERROR)
         return HV_OK;
     if (code == RD_KAFKA_RESP_ERR__FAIL)
         return hv_err_set(err, HV_NOMEM, "no memory for the headers of an event");
     return hv_err_set(err, hv_kafka_client_rc(code), "send offset %" PRId64 " of partition %" PRId32 " of hub '%s' to topic '%s': %s",
                       event->offset, from->number, from->hub, target->topic, rd_kafka_err2str(code));
-}
-
-static hv_rc
-check_timestamp(const kafka_sink *kafka, const hv_partition *from, const hv_event *event, hv_err *err)
-{
-    if (event->timestamp_ms != 0 || kafka->config.zero_timestamp_as_one)
-        return HV_OK;
-    return hv_err_set(err, HV_LIMIT, "offset %" PRId64 " of partition %" PRId32 " of hub '%s' has the timestamp 0, for which librdkafka would "
-                      "send the present time; ask for 1 ms instead to let such events pass", event->offset, from->number, from->hub);
 }
 
 static bool
@@ -352,9 +379,7 @@ kafka_event(hv_sink *sink, const hv_partition *from, const hv_event *event, hv_e
     hv_rc rc = hv_kafka_targets_find(kafka->targets, from, &target, &next, err);
     if (rc != HV_OK || event->offset < next)
         return rc;
-    rc = check_timestamp(kafka, from, event, err);
-    if (rc == HV_OK)
-        rc = open_if_needed(kafka, err);
+    rc = open_if_needed(kafka, err);
     if (rc == HV_OK)
         rc = send_event(kafka, from, target, event, err);
     if (rc != HV_OK)

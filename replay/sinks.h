@@ -63,13 +63,14 @@ typedef struct hv_sink_kafka_config {
     const hv_kafka_partition_map *partitions;   /* else each partition goes to the one of the same number */
     size_t partition_count;
     bool no_transactions;               /* for services without them: after a crash up to a transaction's events may come twice */
-    bool zero_timestamp_as_one;         /* librdkafka cannot send a timestamp of 0: send 1 instead of refusing the event */
     int64_t transaction_events, transaction_bytes, transaction_ms;      /* what ends a transaction; 0: 10000, 32 MiB, 1 s */
     int timeout_ms;                     /* of one exchange with the service; 0: 60 s */
 } hv_sink_kafka_config;
 
-/* Events with partition, key, value, headers and timestamp as they were; offsets are given by the service. HV_USAGE, HV_NOT_FOUND (the file
- * of a secret), HV_NOMEM; whether the service is there and the topics fit shows in begin. */
+/*
+ * Events with partition, key, value, headers and timestamp as they were; offsets are given by the service. HV_USAGE, HV_NOMEM; whether
+ * secrets can be read, the service is there and the topics fit shows in begin.
+ */
 hv_rc hv_sink_kafka_open(const hv_sink_kafka_config *config, hv_sink **ret, hv_err *err) HV_MUST_USE;
 
 #endif

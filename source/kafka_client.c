@@ -48,6 +48,18 @@ on_token_wanted(rd_kafka_t *rk, const char *unused, void *opaque)
         (void)rd_kafka_oauthbearer_set_token_failure(rk, text);
 }
 
+/* Interceptors can be added while a handle is made, and only then. */
+static rd_kafka_resp_err_t
+on_new(rd_kafka_t *rk, const rd_kafka_conf_t *conf, void *opaque, char *text, size_t size)
+{
+    const hv_kafka_client *client = opaque;
+
+    (void)conf;
+    (void)text;
+    (void)size;
+    return rd_kafka_interceptor_add_on_send(rk, "hubvault", client->config.on_send, client->config.arg);
+}
+
 static hv_rc
 set(rd_kafka_conf_t *conf, const char *name, const char *value, hv_err *err)
 {
@@ -101,6 +113,8 @@ make_handle(hv_kafka_client *client, const hv_kafka_settings *settings, hv_err *
     rd_kafka_conf_set_error_cb(conf, on_error);
     if (client->config.delivered != NULL)
         rd_kafka_conf_set_dr_msg_cb(conf, on_delivery);
+    if (client->config.on_send != NULL)
+        (void)rd_kafka_conf_interceptor_add_on_new(conf, "hubvault", on_new, client);   /* fails for a second one of that name only */
     if (settings->auth == HV_KAFKA_AUTH_OAUTH) {
         rd_kafka_conf_set_oauthbearer_token_refresh_cb(conf, on_token_wanted);
         rd_kafka_conf_enable_sasl_queue(conf, 1);

@@ -15,7 +15,8 @@ typedef struct hv_kafka_client_config {
     const char *const *properties;      /* of librdkafka, name and value alternating; set before those of broker->extra */
     size_t property_count;              /* names and values together */
     void (*delivered)(rd_kafka_t *rk, const rd_kafka_message_t *message, void *arg);    /* of a producer; NULL: none */
-    void *arg;                          /* for delivered */
+    rd_kafka_interceptor_f_on_send_t *on_send;          /* sees what is produced before librdkafka has done anything with it; NULL: none */
+    void *arg;                          /* for delivered and on_send */
 } hv_kafka_client_config;
 
 typedef struct hv_kafka_client {
