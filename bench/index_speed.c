@@ -3,9 +3,9 @@
  *
  *     index_speed DIR [CUTS [BLOCKS [PER_CALL]]]
  *
- * DIR must exist and hold no index; it is left there. Cuts have one segment of BLOCKS blocks and about ten thousand events, dealt to 16
- * partitions. The events of a cut spread over a minute around their own time, one cut in a thousand has an event of the year 9999, so
- * running bounds would not help a lookup. Each answer is checked before its time counts.
+ * DIR must exist and hold no index; it is left there. Cuts have one segment of BLOCKS blocks and about ten thousand events, dealt
+ * to 16 partitions. The events of a cut spread over a minute around their own time, one cut in a thousand has an event of the year
+ * 9999, so running bounds would not help a lookup. Each answer is checked before its time counts.
  */
 #include <inttypes.h>
 #include <stdio.h>

@@ -6,8 +6,8 @@
  * store. The position of a partition is the end of its last cut: a consequence of what is stored, not a number of its own.
  *
  * One hv_index per folder and process, opened after the last fork (rules of LMDB). Reading functions may be called from any thread
- * and never wait for a writer, but for the moment in which the map is enlarged; writing functions from one thread at a time. Another
- * process may read while one writes. Nothing returned points into LMDB. On a network file system it does not work.
+ * and never wait for a writer, but for the moment in which the map is enlarged; writing functions from one thread at a time.
+ * Another process may read while one writes. Nothing returned points into LMDB. On a network file system it does not work.
  */
 #ifndef HV_INDEX_INDEX_H
 #define HV_INDEX_INDEX_H
@@ -22,8 +22,8 @@ typedef struct hv_index_config {
     const char *dir;                    /* must exist, or HV_NOT_FOUND */
     uint64_t map_bytes;                 /* address space to begin with; it grows by itself when full */
     bool read_only;                     /* HV_NOT_FOUND if there is no index in dir */
-    const char *vault;                  /* id of the vault; a new index takes it, an existing one must have it (HV_CORRUPT); NULL with
-                                           read_only: not checked */
+    const char *vault;                  /* id of the vault; a new index takes it, an existing one must have it (HV_CORRUPT); NULL
+                                           with read_only: not checked */
 } hv_index_config;
 
 /* HV_VERSION for an index of another layout, HV_CORRUPT for a damaged one: the message says to rebuild it. HV_NOT_FOUND as above.
@@ -93,12 +93,12 @@ typedef struct hv_index_addition {
 
 /*
  * Record cuts that are complete and durable, all in one durable transaction. Each cut must begin at the position of its partition
- * (0 for a partition never seen). A cut that lies wholly below the position and equals what is recorded changes nothing.
- * HV_CORRUPT for one that overlaps, leaves a hole or differs, naming both: nothing of the call is recorded then. The same for a cut
- * that is not complete in itself: events of all segments, gaps and missing together must be as many as its range is long.
- * HV_LIMIT: the disk or the address space is full; nothing is recorded, and the same call may be repeated when there is room.
- * After HV_IO the cuts may be recorded or not, all or none; repeating the same call is right in both cases.
- * Everything of one call is kept in memory until it is written: some hundred cuts are a good number, and HV_LIMIT meets far too many.
+ * (0 for a partition never seen). A cut that lies wholly below the position and equals what is recorded changes nothing. HV_CORRUPT
+ * for one that overlaps, leaves a hole or differs, naming both: nothing of the call is recorded then. The same for a cut that is
+ * not complete in itself: events of all segments, gaps and missing together must be as many as its range is long. HV_LIMIT: the
+ * disk or the address space is full; nothing is recorded, and the same call may be repeated when there is room. After HV_IO the
+ * cuts may be recorded or not, all or none; repeating the same call is right in both cases. Everything of one call is kept in
+ * memory until it is written: some hundred cuts are a good number, and HV_LIMIT meets far too many.
  */
 hv_rc hv_index_add(hv_index *index, const hv_index_addition *additions, size_t count, hv_err *err) HV_MUST_USE;
 
@@ -125,12 +125,14 @@ typedef struct hv_index_partition_facts {
 hv_rc hv_index_partitions(hv_index *index, const char *hub, hv_index_partition_facts **ret, size_t *count, hv_err *err) HV_MUST_USE;
 
 /* The cut that contains offset, or the first one behind it. HV_NOT_FOUND if capture has not come that far. */
-hv_rc hv_index_find_offset(hv_index *index, const hv_partition *partition, int64_t offset, hv_index_cut *ret, hv_err *err) HV_MUST_USE;
+hv_rc hv_index_find_offset(hv_index *index, const hv_partition *partition, int64_t offset, hv_index_cut *ret,
+                           hv_err *err) HV_MUST_USE;
 
 /*
  * The first cut at or behind offset `from` (as above) with a segment whose timestamps overlap [time_from, time_to); a time_to of
  * INT64_MAX is no end. Calling it again with from = end of that cut finds all of them, in order of offset, right with timestamps in
- * any order; cuts in between that cannot match are skipped without being read one by one. HV_NOT_FOUND when there is no further one.
+ * any order; cuts in between that cannot match are skipped without being read one by one. HV_NOT_FOUND when there is no further
+ * one.
  */
 hv_rc hv_index_find_time(hv_index *index, const hv_partition *partition, int64_t from, int64_t time_from, int64_t time_to,
                          hv_index_cut *ret, hv_err *err) HV_MUST_USE;

@@ -105,7 +105,7 @@ check_complete(const hv_index_cut *cut, const hv_ix_gap *gaps, size_t gap_count,
     uint64_t held = 0, absent = 0, length = (uint64_t)(cut->range.end - cut->range.first);
 
     for (size_t i = 0; i < cut->segment_count; i++)
-        held += (uint64_t)cut->segments[i].count;       /* each at most length, and at most UINT32_MAX of them are in memory */
+        held = held > length ? held : held + (uint64_t)cut->segments[i].count;          /* each is at most length: no overflow */
     for (size_t i = 0; i < gap_count; i++)
         absent += (uint64_t)(gaps[i].gap.range.end - gaps[i].gap.range.first);
     if (held > length || held + absent != length)
@@ -122,7 +122,7 @@ hv_ix_cut_check(const hv_index_cut *cut, hv_ix_gap **ret, size_t *count, hv_err 
 
     if (cut->range.first < 0 || cut->range.end <= cut->range.first)
         return hv_err_set(err, HV_CORRUPT, "its range is empty or negative");
-    if (cut->segment_count == 0 || cut->segment_count > UINT16_MAX)
+    if (cut->segment_count == 0 || cut->segment_count > HV_IX_MAX_SEGMENTS)
         return hv_err_set(err, HV_CORRUPT, "it has %zu segments", cut->segment_count);
     for (size_t i = 0; rc == HV_OK && i < cut->segment_count; i++) {
         rc = check_segment(cut, i, err);

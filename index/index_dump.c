@@ -1,6 +1,6 @@
 /*
- * The index as text: one line per fact, names instead of the numbers of hubs, hubs by name. So two indexes print the same text if and
- * only if they know the same, in whatever order they learned it. A block and a gap are a line each, so that lines stay short.
+ * The index as text: one line per fact, names instead of the numbers of hubs, hubs by name. So two indexes print the same text if
+ * and only if they know the same, in whatever order they learned it. A block and a gap are a line each, so that lines stay short.
  */
 #include <inttypes.h>
 #include <stdlib.h>
@@ -187,22 +187,22 @@ dump_times(dump *to, hv_ix_scan *scan, const hv_partition *partition, hv_err *er
     if (rc != HV_OK)
         return rc;
     begin_line(to, partition, key[HV_IX_PARTITION_BYTES]);
-    hv_buf_printf(&to->line, " %" PRIu64 " min=%" PRId64 " max=%" PRId64, hv_ix_number(key + HV_IX_PARTITION_BYTES + 1, 8), times.min,
-                  times.max);
+    hv_buf_printf(&to->line, " %" PRIu64 " min=%" PRId64 " max=%" PRId64, hv_ix_number(key + HV_IX_PARTITION_BYTES + 1, 8),
+                  times.min, times.max);
     return end_line(to, err);
 }
 
 static const struct {
     hv_ix_db db;
-    size_t min_key;
+    size_t min_key, max_key;
     hv_rc (*entry)(dump *to, hv_ix_scan *scan, const hv_partition *partition, hv_err *err);
 } kinds[] = {
-    {.db = HV_IX_PARTITIONS, .min_key = HV_IX_PARTITION_BYTES, .entry = dump_facts},
-    {.db = HV_IX_CUTS, .min_key = HV_IX_CUT_BYTES, .entry = dump_cut},
-    {.db = HV_IX_SEGMENTS, .min_key = HV_IX_CUT_BYTES + 1, .entry = dump_segment},
-    {.db = HV_IX_BLOCKS, .min_key = HV_IX_CUT_BYTES + 1, .entry = dump_blocks},
-    {.db = HV_IX_GAPS, .min_key = HV_IX_CUT_BYTES, .entry = dump_gaps},
-    {.db = HV_IX_TIMES, .min_key = HV_IX_PARTITION_BYTES + 9, .entry = dump_times},
+    {.db = HV_IX_PARTITIONS, .min_key = HV_IX_PARTITION_BYTES, .max_key = HV_IX_PARTITION_BYTES, .entry = dump_facts},
+    {.db = HV_IX_CUTS, .min_key = HV_IX_CUT_BYTES, .max_key = HV_IX_CUT_BYTES, .entry = dump_cut},
+    {.db = HV_IX_SEGMENTS, .min_key = HV_IX_CUT_BYTES + 1, .max_key = HV_IX_CUT_BYTES + HV_CLASS_SIZE, .entry = dump_segment},
+    {.db = HV_IX_BLOCKS, .min_key = HV_IX_CUT_BYTES + 1, .max_key = HV_IX_CUT_BYTES + HV_CLASS_SIZE, .entry = dump_blocks},
+    {.db = HV_IX_GAPS, .min_key = HV_IX_CUT_BYTES, .max_key = HV_IX_CUT_BYTES, .entry = dump_gaps},
+    {.db = HV_IX_TIMES, .min_key = HV_IX_PARTITION_BYTES + 9, .max_key = HV_IX_PARTITION_BYTES + 9, .entry = dump_times},
 };
 
 /* Damage between pages of LMDB can hide an entry or show it twice, with nothing wrong in any of them. */
@@ -249,8 +249,9 @@ dump_kind(dump *to, size_t kind, hv_err *err)
         rc = hv_ix_scan_next(&scan, &found, err);
     for (; rc == HV_OK && found; seen++) {
         rc = hv_ix_scan_partition(&scan, &partition, err);
-        if (rc == HV_OK && scan.entries.key.len < kinds[kind].min_key)
-            rc = hv_err_set(err, HV_CORRUPT, "a key in '%s' is too short: rebuild the index", to->db);
+        size_t len = scan.entries.key.len;
+        if (rc == HV_OK && (len < kinds[kind].min_key || len > kinds[kind].max_key))
+            rc = hv_err_set(err, HV_CORRUPT, "a key in '%s' has %zu bytes: rebuild the index", to->db, len);
         if (rc == HV_OK)
             rc = kinds[kind].entry(to, &scan, &partition, err);
         if (rc == HV_OK)

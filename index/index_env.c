@@ -1,8 +1,8 @@
 /*
  * The LMDB environment of an index: opening, transactions, and a map that moves
  *
- * LMDB reads through one mapping of its file. Three things change that mapping or make it useless, and all of them are handled here,
- * so that no other file has to know:
+ * LMDB reads through one mapping of its file. Three things change that mapping or make it useless, and all of them are handled
+ * here, so that no other file has to know:
  *
  *   - The map is full (MDB_MAP_FULL). The transaction is dropped, the map doubled, and the whole change runs again.
  *   - Another process enlarged the map (MDB_MAP_RESIZED when a transaction begins). It is mapped again in the new size.
@@ -15,16 +15,16 @@
  * stream of short readers could keep the map from ever growing. A thread must therefore not begin a transaction inside another one.
  * A reader waits for nothing else: not for the writing transaction, not for its fsync.
  *
- * Fully synced, without MDB_WRITEMAP: a full disk is then an error of commit (with it: SIGBUS), and a commit survives a crash of the
- * machine. MDB_NOTLS, because a thread of ours may well have two read transactions in two environments.
+ * Fully synced, without MDB_WRITEMAP: a full disk is then an error of commit (with it: SIGBUS), and a commit survives a crash of
+ * the machine. MDB_NOTLS, because a thread of ours may well have two read transactions in two environments.
  *
  * The lock file is mapped and written through the mapping, and LMDB creates it with a hole; the first touch on a full disk would be
  * SIGBUS. So its space is allocated before LMDB sees it.
  *
- * What LMDB cannot survive, and thus we cannot: damaged inner pages. Values have checksums that cover their keys, so a value that is
- * read is the right one. But LMDB trusts the pointers inside of its pages: a flipped bit in one may end in abort() or SIGSEGV, or hide
- * entries; hv_ix_last_cut() and the dump notice the latter. One in the transaction number of a meta page brings back the state of one
- * transaction ago. The cure is always the same: throw the index away and rebuild it. (tests/index/test_index_damage.c)
+ * What LMDB cannot survive, and thus we cannot: damaged inner pages. Values have checksums that cover their keys, so a value that
+ * is read is the right one. But LMDB trusts the pointers inside of its pages: a flipped bit in one may end in abort() or SIGSEGV,
+ * or hide entries; hv_ix_last_cut() and the dump notice the latter. One in the transaction number of a meta page brings back the
+ * state of one transaction ago. The cure is always the same: throw the index away and rebuild it. (tests/index/test_index_damage.c)
  */
 #include <assert.h>
 #include <errno.h>
@@ -124,8 +124,8 @@ is_unfinished(off_t size)
     return size < 2 * (off_t)sysconf(_SC_PAGESIZE);
 }
 
-/* Remove a file that never became an index, unless somebody is just making it: this is the lock by which LMDB itself finds out whether
- * it is alone (mdb_env_excl_lock() in its mdb.c). Closing the lock file gives it up. */
+/* Remove a file that never became an index, unless somebody is just making it: this is the lock by which LMDB itself finds out
+ * whether it is alone (mdb_env_excl_lock() in its mdb.c). Closing the lock file gives it up. */
 static int
 remove_unfinished(int lock_fd, const char *data)
 {

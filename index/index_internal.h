@@ -119,8 +119,8 @@ hv_rc hv_ix_cut_here(hv_ix_cursor *cursor, hv_ix_cut *ret, hv_err *err) HV_MUST_
 hv_rc hv_ix_cut_before(hv_ix_cursor *cuts, const hv_ix_key *partition, uint64_t before, bool *found, hv_ix_cut *ret,
                        hv_err *err) HV_MUST_USE;
 
-/* The last cut. HV_CORRUPT if the facts of the partition tell another end: then a damaged key hides cuts, and what would be taken for
- * the position lies too low. */
+/* The last cut. HV_CORRUPT if the facts of the partition tell another end: then a damaged key hides cuts, and what would be taken
+ * for the position lies too low. */
 hv_rc hv_ix_last_cut(hv_ix_cursor *cuts, const hv_ix_key *partition, bool *found, hv_ix_cut *ret, hv_err *err) HV_MUST_USE;
 
 /* The first cut that ends behind offset: it contains it or lies behind. */

@@ -19,9 +19,10 @@
  * keys are big-endian because LMDB compares keys as bytes; no timestamp is part of a key, so no key is signed.
  *
  * A vault of a million segments has a hundred million blocks, so these are packed: numbers as differences to the block before, in
- * groups of seven bits. A block takes about 45 bytes, of which 32 are its hash. Gaps of a compacted hub can be as many as its events,
- * so they are packed the same way, one value per cut, at about 5 bytes each. Differences wrap around and are thus exact for any
- * value; that they are small is a matter of size only. Equal facts give equal bytes, which is how facts are compared.
+ * groups of seven bits. A block takes about 45 bytes, of which 32 are its hash (with whole
+ * pages of LMDB around it 87 where a segment has 100: bench/index_speed.c). Gaps of a compacted hub can be as many as its
+ * events, so they are packed the same way, one value per cut, at about 5 bytes each. Differences wrap around and are thus exact for
+ * any value; that they are small is a matter of size only. Equal facts give equal bytes, which is how facts are compared.
  */
 #include "index/index_layout.h"
 
@@ -185,7 +186,8 @@ hv_ix_reader_end(const hv_ix_reader *from, hv_ix_db db, hv_err *err)
 {
     if (!from->failed && from->left == 0)
         return HV_OK;
-    return hv_err_set(err, HV_CORRUPT, "a value in '%s' does not have the layout of its kind: rebuild the index", hv_ix_db_name(db));
+    return hv_err_set(err, HV_CORRUPT, "a value in '%s' does not have the layout of its kind: rebuild the index",
+                      hv_ix_db_name(db));
 }
 
 static const unsigned char *
@@ -337,6 +339,8 @@ hv_ix_read_cut(hv_ix_reader *from, int64_t first, hv_ix_cut *ret, hv_err *err)
     cut.segment_count = (uint32_t)hv_ix_read_number(from, 4);
     cut.has_gaps = hv_ix_read_number(from, 1) != 0;
     cut.times = hv_ix_read_times(from);
+    if (cut.range.end <= first || cut.segment_count == 0 || cut.segment_count > HV_IX_MAX_SEGMENTS)
+        from->failed = true;
     hv_rc rc = hv_ix_reader_end(from, HV_IX_CUTS, err);
     if (rc == HV_OK)
         *ret = cut;

@@ -14,6 +14,7 @@ enum {
     HV_IX_LAYOUT = 1,                   /* raise it with every change of a key or value */
     HV_IX_PARTITION_BYTES = 12,         /* hub id, incarnation, partition */
     HV_IX_CUT_BYTES = 20,               /* and the first offset of a cut */
+    HV_IX_MAX_SEGMENTS = UINT16_MAX,    /* of one cut; a program has far fewer classes */
     HV_IX_MAX_VALUE = 512 << 20,        /* 2^18 blocks or 2^20 gaps are far below */
 };
 
@@ -101,6 +102,7 @@ typedef struct hv_ix_cut {
 } hv_ix_cut;
 
 void hv_ix_write_cut(hv_buf *to, const hv_ix_cut *cut);
+/* Its range is not empty, and its number of segments possible, or HV_CORRUPT. */
 hv_rc hv_ix_read_cut(hv_ix_reader *from, int64_t first, hv_ix_cut *ret, hv_err *err) HV_MUST_USE;
 
 /* A segment without its blocks and missing offsets, and the blocks; `ret->blocks` is allocated. */

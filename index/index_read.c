@@ -16,7 +16,8 @@ hv_ix_cut_here(hv_ix_cursor *cursor, hv_ix_cut *ret, hv_err *err)
     const unsigned char *key = cursor->key.data;
 
     if (cursor->key.len != HV_IX_CUT_BYTES)
-        return hv_err_set(err, HV_CORRUPT, "a key in '%s' has %zu bytes: rebuild the index", hv_ix_db_name(cursor->db), cursor->key.len);
+        return hv_err_set(err, HV_CORRUPT, "a key in '%s' has %zu bytes: rebuild the index", hv_ix_db_name(cursor->db),
+                          cursor->key.len);
     return hv_ix_read_cut(&cursor->value, (int64_t)hv_ix_number(key + HV_IX_PARTITION_BYTES, 8), ret, err);
 }
 
@@ -178,6 +179,18 @@ hv_ix_cut_load(hv_ix_txn *txn, const hv_ix_key *partition, const hv_ix_cut *cut,
     return HV_OK;
 }
 
+/* Before "not found" is said: that the cuts which can be found are all that there are. */
+static hv_rc
+confirm_end(hv_ix_txn *txn, const hv_ix_key *partition, hv_err *err)
+{
+    HV_AUTO(hv_ix_cursor_close) hv_ix_cursor cuts = {.mdb = NULL};
+    hv_ix_cut last;
+    bool found;
+    hv_rc rc = hv_ix_cursor_open(txn, HV_IX_CUTS, &cuts, err);
+
+    return rc == HV_OK ? hv_ix_last_cut(&cuts, partition, &found, &last, err) : rc;
+}
+
 static hv_rc
 in_partition(hv_err *err, const hv_partition *partition)
 {
@@ -221,6 +234,8 @@ find_offset(hv_ix_txn *txn, const hv_partition *partition, int64_t offset, hv_in
         rc = hv_ix_cursor_open(txn, HV_IX_CUTS, &cuts, err);
         if (rc == HV_OK)
             rc = hv_ix_cut_at(&cuts, &key, offset, &found, &cut, err);
+        if (rc == HV_OK && !found)
+            rc = confirm_end(txn, &key, err);
     }
     if (rc == HV_OK && !found)
         rc = hv_err_set(err, HV_NOT_FOUND, "offset %" PRId64 " is not captured yet", offset);
@@ -251,11 +266,14 @@ hv_index_find_time(hv_index *index, const hv_partition *partition, int64_t from,
     hv_rc rc = hv_ix_read(index, &txn, err);
     if (rc == HV_OK)
         rc = hv_ix_partition_find(&txn, partition, &found, &key, err);
-    if (rc == HV_OK && found)
+    if (rc == HV_OK && found) {
         rc = hv_ix_times_find(&txn, &key, from, window, &found, &cut, err);
+        if (rc == HV_OK && !found)
+            rc = confirm_end(&txn, &key, err);
+    }
     if (rc == HV_OK && !found)
-        rc = hv_err_set(err, HV_NOT_FOUND, "nothing of the times %" PRId64 "..%" PRId64 " behind offset %" PRId64, time_from, time_to,
-                        from);
+        rc = hv_err_set(err, HV_NOT_FOUND, "nothing of the times %" PRId64 "..%" PRId64 " behind offset %" PRId64, time_from,
+                        time_to, from);
     if (rc == HV_OK)
         rc = hv_ix_cut_load(&txn, &key, &cut, ret, err);
     return rc == HV_OK ? HV_OK : in_partition(err, partition);

@@ -1,10 +1,10 @@
 /*
  * Lookup by time
  *
- * Timestamps are chosen by producers: they come in any order, and one event of the year 9999 must not make the lookup slow or wrong.
- * Running bounds ("greatest timestamp so far") fail at exactly that: after the outlier they say nothing any more. So the cuts of a
- * partition are the leaves of a tree whose nodes hold the least and greatest timestamp of everything below them. The lookup passes by
- * each node that does not meet the window; an outlier spoils only the few nodes above its own cut.
+ * Timestamps are chosen by producers: they come in any order, and one event of the year 9999 must not make the lookup slow or
+ * wrong. Running bounds ("greatest timestamp so far") fail at exactly that: after the outlier they say nothing any more. So the
+ * cuts of a partition are the leaves of a tree whose nodes hold the least and greatest timestamp of everything below them. The
+ * lookup passes by each node that does not meet the window; an outlier spoils only the few nodes above its own cut.
  *
  * A node is (level, first offset of a cut >> shift of the level); it covers the cuts that begin there. Offsets, and not the ordinal
  * number of a cut, decide the shape, so the same cuts give the same tree whenever and in whatever order partitions were recorded.
@@ -14,16 +14,17 @@
  *     A node exists if and only if it has at least two children: cuts for the lowest level, else nodes or cuts of the range of the
  *     level below.
  *
- * That is a radix tree with paths compressed. A million cuts of ten thousand events have nodes on four levels, one for every 60 cuts.
+ * That is a radix tree with paths compressed. A million cuts of ten thousand events have nodes on four levels, one for
+ * about every 25 cuts.
  *
  * Appending cut C behind cut B, the last one so far: let L be the lowest level where both fall into one node.
  *   - Below L, C is alone in its range: no node.
- *   - At L, C is a new child, and B's branch is another one, so the node must exist. If it did not, all cuts of its range lie in B's
- *     branch, and the highest node of B's branch below L covers all of them; if there is none, B is the only one.
+ *   - At L, C is a new child, and B's branch is another one, so the node must exist. If it did not, all cuts of its range lie in
+ *     B's branch, and the highest node of B's branch below L covers all of them; if there is none, B is the only one.
  *   - Above L, C lies in a child that is already there: no new node, but those that exist take its times in.
  *
- * Cuts without events have no times. They count as children (the shape does not depend on times) and add nothing to a node; a node of
- * such cuts only has min > max and meets no window.
+ * Cuts without events have no times. They count as children (the shape does not depend on times) and add nothing to a node; a node
+ * of such cuts only has min > max and meets no window.
  */
 #include <assert.h>
 

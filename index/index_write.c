@@ -2,11 +2,11 @@
  * Recording cuts
  *
  * All entries of one cut come from one function, entries_of(), which hands them to a sink. The sink either stores an entry or
- * compares it with the one that is stored: so "equals what is recorded" cannot forget a fact that is recorded, and because equal facts
- * have equal bytes it need not take anything apart.
+ * compares it with the one that is stored: so "equals what is recorded" cannot forget a fact that is recorded, and because equal
+ * facts have equal bytes it need not take anything apart.
  *
- * The end of the chain is looked up in the transaction that appends to it, after each cut, so that the cuts of one call may follow one
- * another. LMDB has one writer at a time across processes: between looking and appending nobody else can append.
+ * The end of the chain is looked up in the transaction that appends to it, after each cut, so that the cuts of one call may follow
+ * one another. LMDB has one writer at a time across processes: between looking and appending nobody else can append.
  */
 #include <assert.h>
 #include <inttypes.h>
@@ -103,7 +103,9 @@ hv_index_add_incarnation(hv_index *index, const hv_index_incarnation *incarnatio
     assert(memchr(incarnation->cause, '\0', sizeof incarnation->cause) != NULL);
     assert(memchr(incarnation->identity, '\0', sizeof incarnation->identity) != NULL);
     hv_rc rc = hv_ix_write(index, add_incarnation, &copy, err);
-    return rc == HV_OK ? HV_OK : hv_err_prefix(err, "record incarnation %" PRIu32 " of '%s'", incarnation->incarnation, incarnation->hub);
+    if (rc != HV_OK)
+        return hv_err_prefix(err, "record incarnation %" PRIu32 " of '%s'", incarnation->incarnation, incarnation->hub);
+    return HV_OK;
 }
 
 /* ---- cuts ---- */

@@ -154,6 +154,19 @@ START_TEST(a_file_that_is_no_lmdb_file_is_damaged_and_to_be_rebuilt)
 }
 END_TEST
 
+START_TEST(a_path_that_is_too_long_is_refused)
+{
+    char path[6000];
+    hv_err err;
+
+    memset(path, 'x', sizeof path - 1);
+    path[0] = '/';
+    path[sizeof path - 1] = '\0';
+    ck_hv_fails(HV_USAGE, try_open(path, false, SAMPLE_VAULT, &err));
+    ck_hv_fails(HV_USAGE, try_open(path, true, NULL, &err));
+}
+END_TEST
+
 START_TEST(an_index_belongs_to_the_vault_it_was_made_for)
 {
     hv_err err;
@@ -907,6 +920,7 @@ main(void)
     tcase_add_test(tests, reading_a_folder_without_an_index_is_not_found_and_leaves_the_folder_empty);
     tcase_add_test(tests, a_file_of_no_bytes_or_without_our_databases_is_not_an_index_to_read);
     tcase_add_test(tests, a_file_that_is_no_lmdb_file_is_damaged_and_to_be_rebuilt);
+    tcase_add_test(tests, a_path_that_is_too_long_is_refused);
     tcase_add_test(tests, an_index_belongs_to_the_vault_it_was_made_for);
     tcase_add_test(tests, who_only_reads_need_not_know_the_vault);
     tcase_add_test(tests, an_index_of_another_layout_is_refused_and_to_be_rebuilt);

@@ -1,6 +1,6 @@
 /*
- * Flipped bits in the file. In a value: reported, and the index is to be rebuilt. Anywhere: what is printed is right or nothing is; that
- * LMDB itself may crash over its own inner pages is known (index/index_env.c), so a child does the reading.
+ * Flipped bits in the file. In a value: reported, and the index is to be rebuilt. Anywhere: what is printed is right or nothing is;
+ * that LMDB itself may crash over its own inner pages is known (index/index_env.c), so a child does the reading.
  */
 #include <fcntl.h>
 #include <signal.h>
@@ -171,8 +171,8 @@ read_damaged(const char *wanted)
     return strcmp(hv_buf_slice(&text).data, wanted) == 0 ? SAME : WRONG;
 }
 
-/* The number of the transaction in one of the two meta pages (mdb.c, struct MDB_meta). LMDB then goes by the other page, which is the
- * state one transaction ago: consistent, and what an archiver that starts with an old copy of the disk copes with as well. */
+/* The number of the transaction in one of the two meta pages (mdb.c, struct MDB_meta). LMDB then goes by the other page, which is
+ * the state one transaction ago: consistent, and what an archiver that starts with an old copy of the disk copes with as well. */
 static bool
 is_txn_number(off_t at)
 {

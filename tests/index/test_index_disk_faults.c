@@ -1,8 +1,9 @@
 /*
- * The disk fails beneath LMDB: each write and each sync in turn, with an error or after half of the bytes. Our own definitions of the
- * system calls stand before those of the C library for liblmdb as well. After each failure the index must hold the old state or the new
- * one, what was acknowledged must be there, and the same call must succeed once the disk works again, without opening the index anew:
- * a meta page that could not be written makes LMDB refuse everything (MDB_PANIC), and index/index_env.c has to get over that.
+ * The disk fails beneath LMDB: each write and each sync in turn, with an error or after half of the bytes. Our own definitions of
+ * the system calls stand before those of the C library for liblmdb as well. After each failure the index must hold the old state or
+ * the new one, what was acknowledged must be there, and the same call must succeed once the disk works again, without opening the
+ * index anew: a meta page that could not be written makes LMDB refuse everything (MDB_PANIC), and index/index_env.c has to get over
+ * that.
  */
 #include <dlfcn.h>
 #include <errno.h>

@@ -1,6 +1,6 @@
 /*
- * A disk that is full: a tmpfs of a few hundred kilobytes, mounted in a mount namespace of the child that needs it, so that nothing is
- * left behind. Where that is not allowed the test is skipped, or fails if HUBVAULT_NO_SKIP is 1.
+ * A disk that is full: a tmpfs of a few hundred kilobytes, mounted in a mount namespace of the child that needs it, so that nothing
+ * is left behind. Where that is not allowed the test is skipped, or fails if HUBVAULT_NO_SKIP is 1.
  */
 #include <fcntl.h>
 #include <sched.h>

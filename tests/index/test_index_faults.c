@@ -1,7 +1,7 @@
 /*
- * Each call of LMDB fails in turn, before or after it took effect, with each kind of error. Then the index must hold what it held before
- * the operation or what it was to hold behind it, and the same operation again must succeed. The linker's --wrap puts the faults
- * between our code and LMDB; there is no change to the product.
+ * Each call of LMDB fails in turn, before or after it took effect, with each kind of error. Then the index must hold what it held
+ * before the operation or what it was to hold behind it, and the same operation again must succeed. The linker's --wrap puts the
+ * faults between our code and LMDB; there is no change to the product.
  */
 #include <errno.h>
 #include <lmdb.h>
@@ -18,7 +18,8 @@ typedef enum fault_mode { FAULT_OFF, FAULT_BEFORE, FAULT_AFTER, FAULT_LOSE_MAP }
 static struct {
     fault_mode mode;
     int code;
-    long calls_left;                    /* the call that finds 0 fails */
+    long calls_left;                    /* the call that finds 0 fails, and all behind it while `lasting` */
+    bool lasting;
     const char *fired;                  /* the function that failed */
 } fault;
 
@@ -28,14 +29,16 @@ arm(fault_mode mode, int code, long after)
     fault.mode = mode;
     fault.code = code;
     fault.calls_left = after;
+    fault.lasting = false;
     fault.fired = NULL;
 }
 
 static bool
 strikes(fault_mode mode, const char *function)
 {
-    if (fault.mode != mode || fault.fired != NULL || fault.calls_left-- > 0)
+    if (fault.mode != mode || (fault.fired != NULL && !fault.lasting) || fault.calls_left-- > 0)
         return false;
+    fault.calls_left = 0;
     fault.fired = function;
     return true;
 }
@@ -424,6 +427,78 @@ START_TEST(an_environment_that_refuses_everything_is_opened_again_unseen)
 }
 END_TEST
 
+START_TEST(a_map_that_another_process_enlarges_while_the_index_is_opened_is_followed)
+{
+    index_work work;
+    hv_err err;
+    long n;
+
+    for (n = 0;; n++) {
+        begin_work(&work);
+        arm(FAULT_BEFORE, MDB_MAP_RESIZED, n);
+        hv_rc rc = open_to_write(&work, &err);
+        bool begin = fault.fired != NULL && strcmp(fault.fired, "mdb_txn_begin") == 0;
+        fault.mode = FAULT_OFF;
+        ck_assert(rc == HV_OK || !begin);
+        end_work(&work);
+        if (begin)
+            return;
+        ck_assert_int_lt(n, 20);
+    }
+}
+END_TEST
+
+START_TEST(what_never_ends_is_given_up)
+{
+    index_work work;
+    int64_t position;
+    hv_err err;
+
+    begin_work(&work);
+    ck_hv_ok(open_to_write(&work, &err));
+    arm(FAULT_BEFORE, MDB_MAP_RESIZED, 0);
+    fault.lasting = true;
+    ck_hv_fails(HV_IO, hv_index_position(work.index, &work.orders, &position, &err));
+    fault.mode = FAULT_OFF;
+    ck_hv_ok(hv_index_position(work.index, &work.orders, &position, &err));
+    end_work(&work);
+}
+END_TEST
+
+START_TEST(too_much_for_one_transaction_is_a_limit)
+{
+    index_work work;
+    hv_err err;
+    long n = 0;
+
+    begin_work(&work);
+    ck_hv_ok(open_to_write(&work, &err));
+    do {
+        arm(FAULT_BEFORE, MDB_TXN_FULL, n++);
+        ck_hv_fails(HV_LIMIT, add_two_partitions(&work, &err));
+    } while (strcmp(fault.fired, "mdb_put") != 0);
+    ck_hv_ok(add_two_partitions(&work, &err));
+    end_work(&work);
+}
+END_TEST
+
+START_TEST(a_file_of_another_version_of_lmdb_is_to_be_rebuilt)
+{
+    index_work work;
+    hv_err err;
+    long n = 0;
+
+    begin_work(&work);
+    do {
+        arm(FAULT_BEFORE, MDB_VERSION_MISMATCH, n++);
+        ck_hv_fails(HV_VERSION, open_to_write(&work, &err));
+        ck_assert_ptr_nonnull(strstr(err.msg, "rebuild"));
+    } while (strcmp(fault.fired, "mdb_env_open") != 0);
+    ck_hv_ok(open_to_write(&work, &err));
+    end_work(&work);
+}
+END_TEST
+
 START_TEST(too_many_readers_are_a_limit)
 {
     index_work work;
@@ -496,6 +571,10 @@ main(void)
     tcase_add_loop_test(tests, any_call_that_fails_after_its_effect_leaves_the_old_state_or_the_new_one, 0, 4);
     tcase_add_test(tests, a_map_that_another_process_enlarged_is_followed_unseen);
     tcase_add_test(tests, an_environment_that_refuses_everything_is_opened_again_unseen);
+    tcase_add_test(tests, a_map_that_another_process_enlarges_while_the_index_is_opened_is_followed);
+    tcase_add_test(tests, what_never_ends_is_given_up);
+    tcase_add_test(tests, too_much_for_one_transaction_is_a_limit);
+    tcase_add_test(tests, a_file_of_another_version_of_lmdb_is_to_be_rebuilt);
     tcase_add_test(tests, too_many_readers_are_a_limit);
     tcase_add_test(tests, an_index_that_cannot_grow_goes_on_with_the_map_it_had);
     tcase_add_test(tests, an_index_that_cannot_even_be_mapped_again_says_so_until_it_can);

@@ -124,13 +124,34 @@ START_TEST(an_index_larger_than_the_map_asked_for_opens_all_the_same)
         sample_add(index, &partition, &cut);
     }
     hv_index_close(index);
-    index = sample_open(dir.path, TINY_MAP);
-    ck_hv_ok(hv_index_position(index, &partition, &position, &err));
-    ck_assert_int_eq(position, 200);
-    HV_AUTO(hv_index_cut_clear) hv_index_cut cut = cut_number(200);
-    sample_add(index, &partition, &cut);
-    hv_index_close(index);
+    for (uint64_t map = 4096; map <= 1 << 20; map *= 2) {
+        index = sample_open(dir.path, map);
+        ck_hv_ok(hv_index_position(index, &partition, &position, &err));
+        for (int64_t i = 0; i < position; i++) {
+            HV_AUTO(hv_index_cut_clear) hv_index_cut want = cut_number(i), got = {.segment_count = 0};
+            ck_hv_ok(hv_index_find_offset(index, &partition, i, &got, &err));
+            ck_assert(sample_cuts_equal(&want, &got));
+        }
+        HV_AUTO(hv_index_cut_clear) hv_index_cut cut = cut_number(position);
+        sample_add(index, &partition, &cut);
+        hv_index_close(index);
+    }
+    ck_assert_int_eq(position, 208);
     scratch_dir_remove(&dir);
+}
+END_TEST
+
+START_TEST(a_map_that_does_not_even_hold_an_empty_index_grows_while_it_is_made)
+{
+    for (uint64_t map = 4096; map <= 64 << 10; map += 4096) {
+        scratch_dir dir = scratch_dir_make();
+        hv_index *index = sample_open(dir.path, map);
+        hv_partition partition = sample_partition("orders", 1, 0);
+        HV_AUTO(hv_index_cut_clear) hv_index_cut cut = cut_number(0);
+        sample_add(index, &partition, &cut);
+        hv_index_close(index);
+        scratch_dir_remove(&dir);
+    }
 }
 END_TEST
 
@@ -141,5 +162,6 @@ main(void)
     tcase_add_test(tests, a_tiny_map_grows_under_readers_that_never_see_half_a_cut_or_lose_one);
     tcase_add_test(tests, one_call_that_needs_many_times_the_map_is_recorded_whole);
     tcase_add_test(tests, an_index_larger_than_the_map_asked_for_opens_all_the_same);
+    tcase_add_test(tests, a_map_that_does_not_even_hold_an_empty_index_grows_while_it_is_made);
     return ck_hv_run("index map", tests);
 }

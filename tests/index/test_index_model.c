@@ -1,6 +1,6 @@
 /*
- * The index against a model that keeps everything in arrays and searches them from the front: random partitions, cuts, classes, gaps
- * and timestamps, every question asked of both. HV_SEED=<n> repeats or varies the run.
+ * The index against a model that keeps everything in arrays and searches them from the front: random partitions, cuts, classes,
+ * gaps and timestamps, every question asked of both. HV_SEED=<n> repeats or varies the run.
  */
 #include <inttypes.h>
 #include <stdlib.h>

@@ -1,6 +1,6 @@
 /*
- * More than one process, and processes that die. Children are forked before the parent opens the index (an LMDB environment must not
- * cross a fork) and told by pipes what to do; they leave by _exit() or SIGKILL only.
+ * More than one process, and processes that die. Children are forked before the parent opens the index (an LMDB environment must
+ * not cross a fork) and told by pipes what to do; they leave by _exit() or SIGKILL only.
  */
 #include <inttypes.h>
 #include <signal.h>
