@@ -164,10 +164,10 @@ hv_rc hv_index_check_readers(hv_index *index, int *ret, hv_err *err) HV_MUST_USE
 bool hv_index_exists(const char *dir);
 
 /*
- * Put the index in the folder `with` into `dir`, in the place of whatever index is there: none, a damaged one, one of another vault.
- * Both folders are on one file system, and nobody else writes to either. HV_OK: durable, and `with` is gone. HV_BUSY: somebody has one
- * of them open, and nothing has changed; a process that opens the index meanwhile waits, and gets the new one. HV_NOT_FOUND: no index
- * in `with`. After a crash, or HV_IO, `dir` has the one or the other.
+ * Put the index in the folder `with` into `dir`, in the place of whatever index is there: none, a damaged one, one of another
+ * vault. Both folders are on one file system, and nobody else writes to either. HV_OK: durable, and `with` is gone. HV_BUSY:
+ * somebody has one of them open, and nothing has changed; a process that opens the index meanwhile waits, and gets the new one.
+ * HV_NOT_FOUND: no index in `with`. After a crash, or HV_IO, `dir` has the one or the other.
  */
 hv_rc hv_index_replace(const char *dir, const char *with, hv_err *err) HV_MUST_USE;
 

@@ -1,15 +1,17 @@
 /*
  * One index in the place of another
  *
- * An index is two files, data.mdb and lock.mdb, and LMDB takes both from wherever the path leads at that moment. The lock file holds the
- * number of the last transaction, so one that belongs to the other data file would make readers look at the wrong meta page. Therefore:
+ * An index is two files, data.mdb and lock.mdb, and LMDB takes both from wherever the path leads at that moment. The lock file
+ * holds the number of the last transaction, so one that belongs to the other data file would make readers look at the wrong meta
+ * page. Therefore:
  *
- *   - Nobody may have the old index open: LMDB holds a shared fcntl lock on the first byte of lock.mdb as long as an environment is open, so an
- *     exclusive lock there is proof, and keeps others from opening it, since they wait for it.
- *   - The new lock file is locked as well, and renamed first: who opens data.mdb first (readers do) and gets the old one, then waits at
- *     either lock file until all is done. open_env() then sees that its data.mdb is not the one in the folder any more, and opens again.
- *   - A crash in between leaves the new lock file beside the old data file, and nobody who has them open. Whoever opens them next finds
- *     the lock file free, and LMDB then writes it anew from the data file.
+ *   - Nobody may have the old index open: LMDB holds a shared fcntl lock on the first byte of lock.mdb as long as an environment is
+ *     open, so an exclusive lock there is proof, and keeps others from opening it, since they wait for it.
+ *   - The new lock file is locked as well, and renamed first: who opens data.mdb first (readers do) and gets the old one, then
+ *     waits at either lock file until all is done. open_env() then sees that its data.mdb is not the one in the folder any more,
+ *     and opens again.
+ *   - A crash in between leaves the new lock file beside the old data file, and nobody who has them open. Whoever opens them next
+ *     finds the lock file free, and LMDB then writes it anew from the data file.
  *
  * Open file description locks conflict with the locks of LMDB in this process too, so a mistake is found and not overlooked.
  */
