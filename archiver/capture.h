@@ -163,6 +163,12 @@ hv_rc hv_captured_assign(hv_captured *captured, int64_t offset, hv_err *err) HV_
 void hv_captured_unassign(hv_captured *captured);
 hv_captured_hub *hv_capture_find_hub(hv_capture *capture, const char *name);
 
+/* capture_check.c: ages, memory, the end. */
+void hv_capture_for_each(hv_capture *capture, void (*fn)(hv_captured *captured, void *arg), void *arg);
+void hv_capture_check(hv_capture *capture);     /* does something a few times a second only */
+void hv_capture_relieve_memory(hv_capture *capture);
+bool hv_capture_once_is_done(hv_capture *capture);
+
 /* capture_read.c: what the source delivers. */
 void hv_captured_item(hv_captured *captured, const hv_source_item *item);
 void hv_captured_start_reading(hv_captured *captured, int64_t offset);

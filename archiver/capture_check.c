@@ -1,0 +1,155 @@
+/*
+ * What has to be looked at now and then: ages, retries, memory, headroom, lag, and whether everything is done. A few times a second, over all
+ * partitions; a thousand of them cost some microseconds.
+ */
+#include "archiver/capture.h"
+#include "archiver/scout.h"
+#include "common/clock.h"
+
+enum { CHECK_MS = 100, WATERMARKS_MS = 2000, HEADROOM_AGAIN_MS = 5 * 60 * 1000 };
+
+void
+hv_capture_for_each(hv_capture *capture, void (*fn)(hv_captured *captured, void *arg), void *arg)
+{
+    for (size_t h = 0; h < capture->hub_count; h++)
+        for (int32_t p = 0; p < capture->hubs[h]->partition_count; p++)
+            fn(capture->hubs[h]->partitions[p], arg);
+}
+
+/* Warn before the hub expires what is not sealed. Time based retention only: what a size limit will take next nobody can tell. */
+static void
+check_headroom(hv_captured *captured, int64_t now)
+{
+    const hv_archiver_config *config = hv_engine_config(captured->capture->engine);
+    int64_t retention_ms = captured->hub->policy.retention_ms;
+
+    if (retention_ms <= 0 || captured->oldest_unsealed_ms < 0 || config->headroom_warning_ms <= 0)
+        return;
+    int64_t headroom_ms = retention_ms - (hv_clock_wall_ms() - captured->oldest_unsealed_ms);
+    bool said = captured->headroom_said_boot_ms != 0 && now - captured->headroom_said_boot_ms < HEADROOM_AGAIN_MS;
+    /* A hub whose whole retention is shorter than the warning would warn for ever: there half of the retention counts. */
+    int64_t warn_below = config->headroom_warning_ms < retention_ms / 2 ? config->headroom_warning_ms : retention_ms / 2;
+    if (headroom_ms >= warn_below || said)
+        return;
+    captured->headroom_said_boot_ms = now;
+    hv_captured_report(captured, HV_ARCHIVER_HEADROOM, &(hv_archiver_report){.headroom_ms = headroom_ms});
+}
+
+static void
+check_one(hv_captured *captured, void *arg)
+{
+    const hv_archiver_config *config = hv_engine_config(captured->capture->engine);
+    int64_t now = *(int64_t *)arg;
+
+    if (captured->sealing != NULL && !captured->sealing_in_engine && now >= captured->retry_at_boot_ms)
+        hv_captured_retry_seal(captured);
+    if (captured->ask_at_boot_ms != 0 && now >= captured->ask_at_boot_ms)
+        hv_captured_ask(captured);
+    if (captured->state == HV_CAPTURED_FILL_WAIT && now >= captured->wait_until_boot_ms)
+        hv_captured_fill_read(captured);
+    if (captured->open != NULL && hv_captured_may_close(captured) &&
+        (now - captured->open->opened_boot_ms >= config->max_age_ms ||
+         atomic_load(&captured->open->stored_bytes) >= config->max_bytes))
+        hv_captured_close_cut(captured);
+    if (captured->open == NULL && captured->sealing == NULL && hv_captured_has_lost_pending(captured) &&
+        now - captured->pending_since_boot_ms >= config->max_age_ms)
+        hv_captured_gap_lead(captured);
+    check_headroom(captured, now);
+}
+
+static void
+find_largest(hv_captured *captured, void *arg)
+{
+    hv_captured **largest = arg;
+
+    if (captured->open == NULL || captured->open->count == 0 || !hv_captured_may_close(captured))
+        return;
+    if (*largest == NULL || atomic_load(&captured->open->memory) > atomic_load(&(*largest)->open->memory))
+        *largest = captured;
+}
+
+static void
+add_open_memory(hv_captured *captured, void *arg)
+{
+    if (captured->open != NULL)
+        *(int64_t *)arg += atomic_load(&captured->open->memory);
+}
+
+/* Above half of the budget in open cuts, the largest is closed: what is being sealed needs the other half. */
+void
+hv_capture_relieve_memory(hv_capture *capture)
+{
+    hv_budget *budget = hv_engine_budget(capture->engine);
+    int64_t open = 0;
+
+    if (atomic_load(&budget->used) < budget->limit / 2)
+        return;
+    hv_capture_for_each(capture, add_open_memory, &open);
+    while (open >= budget->limit / 2) {
+        hv_captured *largest = NULL;
+        hv_capture_for_each(capture, find_largest, &largest);
+        if (largest == NULL)
+            return;
+        open -= atomic_load(&largest->open->memory);
+        hv_captured_close_cut(largest);
+    }
+}
+
+static void
+count_unfinished(hv_captured *captured, void *arg)
+{
+    bool filling = captured->state == HV_CAPTURED_FILL_WAIT || captured->state == HV_CAPTURED_FILLING;
+
+    if (captured->state != HV_CAPTURED_STOPPED && captured->state != HV_CAPTURED_GONE && (!captured->once_done || filling))
+        ++*(size_t *)arg;
+}
+
+bool
+hv_capture_once_is_done(hv_capture *capture)
+{
+    size_t unfinished = 0;
+
+    if (!hv_engine_config(capture->engine)->once || !capture->discovered)
+        return false;
+    hv_capture_for_each(capture, count_unfinished, &unfinished);
+    return unfinished == 0;
+}
+
+static void
+add_behind(hv_captured *captured, void *arg)
+{
+    if (captured->high > captured->position)
+        *(int64_t *)arg += captured->high - captured->position;
+}
+
+/* What the last fetches said: how far behind capture is. */
+static void
+refresh_high(hv_captured *captured, void *arg)
+{
+    hv_source *source = captured->capture->source;
+    int64_t low, high;
+
+    (void)arg;
+    if (captured->assigned && source->ops->known_watermarks(source, captured->id.hub, captured->id.number, &low, &high) &&
+        high > captured->high)
+        captured->high = high;
+}
+
+void
+hv_capture_check(hv_capture *capture)
+{
+    int64_t now = hv_clock_boot_ms(), behind = 0;
+
+    if (now - capture->checked_boot_ms < CHECK_MS)
+        return;
+    capture->checked_boot_ms = now;
+    hv_capture_for_each(capture, check_one, &now);
+    if (now - capture->watermarks_boot_ms >= WATERMARKS_MS) {
+        capture->watermarks_boot_ms = now;
+        hv_capture_for_each(capture, refresh_high, NULL);
+    }
+    hv_capture_for_each(capture, add_behind, &behind);
+    atomic_store(&capture->behind, behind);
+    for (size_t h = 0; h < capture->hub_count; h++)
+        hv_capture_claim_if_clean(capture->hubs[h]);
+}
