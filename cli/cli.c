@@ -11,6 +11,7 @@
 #include <unistd.h>
 
 #include "cli/manual.h"
+#include "cli/progress.h"
 #include "common/config_file.h"
 #include "common/nearest.h"
 #include "common/redact.h"
@@ -178,7 +179,8 @@ static hv_rc
 open_log(const hv_cli_start *start, const hv_options *options, hv_log **ret, hv_err *err)
 {
     hv_log_config config = {.to = start->notes, .level = (hv_log_level)options->log_level,
-                            .json = options->log_format == HV_LOG_FORMAT_JSON, .burst = 20, .interval_ms = 10000};
+                            .json = options->log_format == HV_LOG_FORMAT_JSON, .before = start->terminal ? HV_PROGRESS_FORGET : NULL,
+                            .burst = 20, .interval_ms = 10000};
 
     return hv_log_new(&config, ret, err);
 }

@@ -1,17 +1,13 @@
 /* hubvault index rebuild: make the index anew from the segments. */
 #include <inttypes.h>
 
-#include "cli/cli.h"
+#include "cli/progress.h"
 #include "cli/stop_signals.h"
-#include "common/clock.h"
 #include "server/vault_rebuild.h"
-
-enum { PROGRESS_MS = 200 };
 
 typedef struct rebuild_report {
     hv_cli *cli;
-    int64_t started_ms, next_ms;
-    bool progress_shown;
+    hv_progress progress;
 } rebuild_report;
 
 static const hv_column rebuild_columns[] = {
@@ -31,26 +27,12 @@ static const hv_column rebuild_columns[] = {
 };
 
 static void
-clear_progress(rebuild_report *report)
-{
-    if (report->progress_shown)
-        fputs("\r\033[K", report->cli->notes);
-    report->progress_shown = false;
-}
-
-static void
 show_progress(void *arg, const hv_rebuild_facts *facts)
 {
     rebuild_report *report = arg;
-    int64_t now = hv_clock_boot_ms();
 
-    if (!report->cli->terminal || now < report->next_ms)
-        return;
-    report->next_ms = now + PROGRESS_MS;
-    report->progress_shown = true;
-    fprintf(report->cli->notes, "\r\033[K%" PRId64 " partitions, %" PRId64 " segments, %" PRId64 " events", facts->partitions,
-            facts->segments, facts->events);
-    (void)fflush(report->cli->notes);
+    hv_progress_show(&report->progress, 0, 0, "%" PRId64 " partitions, %" PRId64 " segments, %" PRId64 " events", facts->partitions,
+                     facts->segments, facts->events);
 }
 
 static void
@@ -58,7 +40,7 @@ tell_problem(void *arg, const hv_partition *partition, const hv_err *err)
 {
     rebuild_report *report = arg;
 
-    clear_progress(report);
+    hv_progress_clear(&report->progress);
     if (partition == NULL)
         fprintf(report->cli->notes, "problem: %s\n", err->msg);
     else
@@ -84,7 +66,7 @@ put_facts(const rebuild_report *report, const hv_rebuild_facts *facts, bool repl
     hv_out_number(out, facts->hashed);
     hv_out_number(out, facts->problems);
     hv_out_number(out, facts->stopped);
-    hv_out_number(out, hv_clock_boot_ms() - report->started_ms);
+    hv_out_number(out, hv_progress_elapsed_ms(&report->progress));
     hv_out_row_end(out);
 }
 
@@ -92,7 +74,7 @@ hv_rc
 hv_cmd_index_rebuild(hv_cli *cli, hv_err *err)
 {
     HV_AUTO(hv_stop_signals_end) hv_stop_signals *signals = NULL;
-    rebuild_report report = {.cli = cli, .started_ms = hv_clock_boot_ms()};
+    rebuild_report report = {.cli = cli, .progress = hv_progress_begin(cli)};
     hv_vault_rebuild_config config = {.options = cli->options, .into = hv_args_text(cli->args, "--into"),
         .partial = hv_args_has(cli->args, "--partial"), .problem = tell_problem, .progress = show_progress, .arg = &report};
     hv_rebuild_facts facts = {0};
@@ -103,7 +85,7 @@ hv_cmd_index_rebuild(hv_cli *cli, hv_err *err)
         return rc;
     config.stop = hv_stop_signals_flag(signals);
     rc = hv_vault_rebuild(&config, &facts, &replaced, err);
-    clear_progress(&report);
+    hv_progress_clear(&report.progress);
     if (rc != HV_OK && rc != HV_GAP)
         return rc;
     put_facts(&report, &facts, replaced);

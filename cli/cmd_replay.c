@@ -45,7 +45,7 @@ hv_cmd_replay(hv_cli *cli, hv_err *err)
     HV_AUTO(hv_replay_words_clear) hv_replay_words words = {.hubs = NULL};
     HV_AUTO(hv_replay_close) hv_replay *replay = NULL;
     HV_AUTO(hv_replay_target_close) hv_replay_target target = {.fd = -1};
-    hv_replay_report report = {.cli = cli, .shows_progress = bar_is_welcome(cli)};
+    hv_replay_report report = {.cli = cli, .progress = hv_progress_begin(cli)};
     hv_replay_forecast forecast;
 
     hv_rc rc = hv_replay_words_read(cli, &words, err);
@@ -55,6 +55,7 @@ hv_cmd_replay(hv_cli *cli, hv_err *err)
         rc = hv_vault_open(cli->options, 0, &vault, err);
     if (rc != HV_OK)
         return rc;
+    report.progress.wanted = bar_is_welcome(cli);
     report.stop = hv_stop_signals_flag(signals);
     hv_replay_config config = {.index = vault->index, .storage = vault->storage, .vault = vault->marker.vault, .threads = THREADS,
                                .observer = hv_replay_report_observer(&report)};

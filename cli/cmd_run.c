@@ -1,15 +1,9 @@
 /* hubvault run [--once]: capture every hub into the vault. */
 #include <inttypes.h>
 
-#include "cli/cli.h"
+#include "cli/progress.h"
 #include "cli/stop_signals.h"
-#include "common/clock.h"
 #include "server/service.h"
-
-typedef struct run_progress {
-    hv_cli *cli;
-    int64_t next_ms;
-} run_progress;
 
 static const hv_column columns[] = {
     {.name = "hubs", .type = HV_OUT_NUMBER},
@@ -26,15 +20,8 @@ static const hv_column columns[] = {
 static void
 show_progress(void *arg, const hv_archiver_totals *totals)
 {
-    run_progress *progress = arg;
-    int64_t now = hv_clock_boot_ms();
-
-    if (!progress->cli->terminal || now < progress->next_ms)
-        return;
-    progress->next_ms = now + 200;
-    fprintf(progress->cli->notes, "\r\033[K%" PRId64 " hubs, %" PRId64 " partitions, %" PRId64 " events read, %" PRId64
-            " cuts sealed, %" PRId64 " events to go ", totals->hubs, totals->partitions, totals->events, totals->cuts, totals->behind);
-    fflush(progress->cli->notes);
+    hv_progress_show(arg, 0, 0, "%" PRId64 " hubs, %" PRId64 " partitions, %" PRId64 " events read, %" PRId64 " cuts sealed, %" PRId64
+                     " events to go", totals->hubs, totals->partitions, totals->events, totals->cuts, totals->behind);
 }
 
 static void
@@ -57,7 +44,7 @@ hv_rc
 hv_cmd_run(hv_cli *cli, hv_err *err)
 {
     HV_AUTO(hv_stop_signals_end) hv_stop_signals *signals = NULL;
-    run_progress progress = {.cli = cli};
+    hv_progress progress = hv_progress_begin(cli);
     hv_archiver_totals totals = {0};
 
     hv_rc rc = hv_stop_signals_start(&signals, err);
@@ -66,8 +53,7 @@ hv_cmd_run(hv_cli *cli, hv_err *err)
     hv_service_config config = {.options = cli->options, .log = cli->log, .once = hv_args_has(cli->args, "--once"),
         .stop = hv_stop_signals_flag(signals), .progress = show_progress, .progress_arg = &progress};
     rc = hv_service_run(&config, &totals, err);
-    if (cli->terminal)
-        fputs("\r\033[K", cli->notes);
+    hv_progress_clear(&progress);
     if (rc == HV_OK || totals.partitions > 0)
         print_totals(cli, &totals);
     return rc;

@@ -1,48 +1,30 @@
 /* hubvault verify [HUB]: check everything that is stored, and the index against it. */
 #include <inttypes.h>
 
-#include "cli/cli.h"
+#include "cli/progress.h"
 #include "cli/stop_signals.h"
 #include "cli/verify_out.h"
-#include "common/clock.h"
 #include "common/size_text.h"
 #include "server/vault.h"
 
-enum { PROGRESS_MS = 200 };
-
 typedef struct verify_report {
     hv_cli *cli;
-    int64_t started_ms, next_ms;
-    bool progress_shown, has_findings;
+    hv_progress progress;
+    bool has_findings;
 } verify_report;
-
-static void
-clear_progress(verify_report *report)
-{
-    if (report->progress_shown)
-        fputs("\r\033[K", report->cli->notes);
-    report->progress_shown = false;
-}
 
 static void
 show_progress(void *arg, const hv_verify_facts *facts)
 {
     verify_report *report = arg;
-    FILE *to = report->cli->notes;
-    int64_t now = hv_clock_boot_ms(), elapsed = now - report->started_ms;
+    int64_t elapsed = hv_progress_elapsed_ms(&report->progress);
 
-    if (!report->cli->terminal || now < report->next_ms)
+    if (!hv_progress_due(&report->progress))
         return;
-    report->next_ms = now + PROGRESS_MS;
-    report->progress_shown = true;
-    fprintf(to, "\r\033[K%" PRId64 " segments, %s", facts->segments, hv_size_round(facts->bytes).text);
-    if (facts->bytes_expected > 0)
-        fprintf(to, " of %s", hv_size_round(facts->bytes_expected).text);
-    if (elapsed > 0)
-        fprintf(to, ", %s per second", hv_size_round(facts->bytes * 1000 / (uint64_t)elapsed).text);
-    if (facts->findings > 0)
-        fprintf(to, ", %" PRId64 " findings", facts->findings);
-    (void)fflush(to);
+    uint64_t per_second = elapsed > 0 ? facts->bytes * 1000 / (uint64_t)elapsed : 0;
+    hv_progress_show(&report->progress, (int64_t)facts->bytes, (int64_t)facts->bytes_expected,
+                     "%" PRId64 " segments, %s, %s per second, %" PRId64 " findings", facts->segments, hv_size_round(facts->bytes).text,
+                     hv_size_round(per_second).text, facts->findings);
 }
 
 static void
@@ -50,7 +32,7 @@ put_finding(void *arg, const hv_finding *finding)
 {
     verify_report *report = arg;
 
-    clear_progress(report);
+    hv_progress_clear(&report->progress);
     if (!report->has_findings)
         hv_verify_out_start(report->cli->out);
     report->has_findings = true;
@@ -62,7 +44,7 @@ hv_cmd_verify(hv_cli *cli, hv_err *err)
 {
     HV_AUTO(hv_vault_close) hv_vault *vault = NULL;
     HV_AUTO(hv_stop_signals_end) hv_stop_signals *signals = NULL;
-    verify_report report = {.cli = cli, .started_ms = hv_clock_boot_ms()};
+    verify_report report = {.cli = cli, .progress = hv_progress_begin(cli)};
     hv_verify_facts facts = {0};
     int64_t threads = 0;
 
@@ -77,8 +59,8 @@ hv_cmd_verify(hv_cli *cli, hv_err *err)
         .hub = hv_args_value(cli->args, 0), .quick = hv_args_has(cli->args, "--quick"), .threads = (unsigned)threads,
         .report = put_finding, .progress = show_progress, .arg = &report, .stop = hv_stop_signals_flag(signals)};
     rc = hv_verify(&config, &facts, err);
-    clear_progress(&report);
+    hv_progress_clear(&report.progress);
     if (rc == HV_OK || rc == HV_GAP)
-        hv_verify_out_summary(cli->out, &facts, hv_clock_boot_ms() - report.started_ms);
+        hv_verify_out_summary(cli->out, &facts, hv_progress_elapsed_ms(&report.progress));
     return rc;
 }

@@ -6,7 +6,7 @@
 
 #include <stdatomic.h>
 
-#include "cli/cli.h"
+#include "cli/progress.h"
 #include "replay/replay.h"
 
 extern const hv_flag hv_replay_flags[];
@@ -50,8 +50,7 @@ hv_rc hv_replay_target_sync(const hv_replay_target *target, hv_err *err) HV_MUST
 typedef struct hv_replay_report {
     const hv_cli *cli;
     const atomic_bool *stop;
-    bool shows_progress, progress_shown;
-    int64_t started_ms;
+    hv_progress progress;
     uint64_t bytes_before;
     char lost[512];                     /* the first events that were lost while following */
 } hv_replay_report;

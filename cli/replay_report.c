@@ -4,11 +4,6 @@
 #include <unistd.h>
 
 #include "cli/replay_cli.h"
-#include "common/clock.h"
-#include "common/size_text.h"
-#include "common/time_text.h"
-
-enum { BAR_WIDTH = 24 };
 
 static bool
 is_stopped(void *arg)
@@ -20,33 +15,13 @@ static void
 show_bar(void *arg, const hv_replay_facts *facts)
 {
     hv_replay_report *report = arg;
-    FILE *to = report->cli->notes;
-    int64_t elapsed = hv_clock_boot_ms() - report->started_ms;
-    double part = facts->total > 0 ? (double)facts->done / (double)facts->total : 1;
+    int64_t elapsed = hv_progress_elapsed_ms(&report->progress);
+    char live[64] = "";
 
-    if (!report->shows_progress)
-        return;
-    part = part < 1 ? part : 1;         /* live events have no total */
-    report->progress_shown = true;
-    fputs("\r\033[K[", to);
-    for (int i = 0; i < BAR_WIDTH; i++)
-        fputc(i < (int)(part * BAR_WIDTH) ? '#' : '-', to);
-    fprintf(to, "] %3d%%  %" PRId64 " events", (int)(part * 100), facts->events_sent);
-    if (elapsed > 0)
-        fprintf(to, ", %" PRId64 " per second", facts->events_sent * 1000 / elapsed);
     if (facts->live_events > 0)
-        fprintf(to, ", %" PRId64 " of them live", facts->live_events);
-    else if (part > 0.01 && part < 1)
-        fprintf(to, ", %s to go", hv_duration_round((int64_t)((double)elapsed * (1 - part) / part)).text);
-    (void)fflush(to);
-}
-
-static void
-clear_bar(hv_replay_report *report)
-{
-    if (report->progress_shown)
-        fputs("\r\033[K", report->cli->notes);
-    report->progress_shown = false;
+        (void)snprintf(live, sizeof live, ", %" PRId64 " of them live", facts->live_events);
+    hv_progress_show(&report->progress, facts->done, facts->live_events > 0 ? 0 : facts->total, "%" PRId64 " events, %" PRId64 " per second%s",
+                     facts->events_sent, elapsed > 0 ? facts->events_sent * 1000 / elapsed : 0, live);
 }
 
 static void
@@ -54,7 +29,7 @@ tell_damage(void *arg, const char *message)
 {
     hv_replay_report *report = arg;
 
-    clear_bar(report);
+    hv_progress_clear(&report->progress);
     fprintf(report->cli->notes, "skipped: %s\n", message);
 }
 
@@ -63,7 +38,7 @@ tell_lost(void *arg, const hv_partition *partition, const hv_gap *gap)
 {
     hv_replay_report *report = arg;
 
-    clear_bar(report);
+    hv_progress_clear(&report->progress);
     fprintf(report->cli->notes, "lost: offsets %" PRId64 " to %" PRId64 " of partition %" PRId32 " of '%s': %s\n", gap->range.first,
             gap->range.end - 1, partition->number, partition->hub, hv_gap_cause_text(gap->cause));
 }
@@ -71,7 +46,6 @@ tell_lost(void *arg, const hv_partition *partition, const hv_gap *gap)
 hv_replay_observer
 hv_replay_report_observer(hv_replay_report *report)
 {
-    report->started_ms = hv_clock_boot_ms();
     return (hv_replay_observer){.arg = report, .stopped = is_stopped, .progress = show_bar, .damaged = tell_damage, .lost = tell_lost};
 }
 
@@ -112,7 +86,7 @@ put_facts(hv_out *out, const hv_replay_report *report, const hv_replay_facts *fa
     hv_out_number(out, facts->lost_offsets);
     hv_out_number(out, sink->skipped_nulls);
     hv_out_number(out, facts->uncaptured);
-    hv_out_number(out, hv_clock_boot_ms() - report->started_ms);
+    hv_out_number(out, hv_progress_elapsed_ms(&report->progress));
     if (cursor->len > 0)
         hv_out_text(out, cursor->data);
     else
@@ -160,7 +134,7 @@ hv_replay_report_end(hv_replay_report *report, hv_replay *replay, const hv_repla
     hv_out notes, *out = report->cli->out;
     hv_rc rc = HV_OK;
 
-    clear_bar(report);
+    hv_progress_clear(&report->progress);
     if (facts->flushed)
         rc = hv_replay_cursor(replay, &cursor, err);
     if (rc == HV_OK && path != NULL && facts->flushed)

@@ -1,6 +1,6 @@
 /*
- * A line is put together on the stack of the caller's thread and handed to stdio in one fwrite(), which locks the stream: that keeps
- * lines whole. Our own lock protects the counters of the limit and is never held while writing.
+ * A line is put together by the caller's thread and handed to stdio under the lock of the stream: that keeps lines whole. Our own
+ * lock protects the counters of the limit and is never held while writing.
  *
  * The limit knows up to ID_ROOM ids, which are literals and few; one that finds no room is never held back.
  */
@@ -173,7 +173,11 @@ write_line(hv_log *log, hv_log_level level, const char *event, const char *msg, 
     hv_buf_put_text(&line, log->config.json ? "}\n" : "\n");
     if (line.failed != HV_OK)
         return;
+    flockfile(log->config.to);
+    if (log->config.before != NULL)
+        (void)fputs(log->config.before, log->config.to);
     (void)fwrite(line.data, 1, line.len, log->config.to);
+    funlockfile(log->config.to);
     (void)fflush(log->config.to);
 }
 

@@ -30,6 +30,7 @@ typedef struct hv_log_config {
     FILE *to;                           /* borrowed */
     hv_log_level level;                 /* this and what is more important */
     bool json;
+    const char *before;                 /* goes in front of each line: what takes a progress line off a terminal; NULL: nothing */
     unsigned burst;                     /* lines of one event id per interval, more are counted and not written; 0: no limit */
     int64_t interval_ms;
     int64_t (*wall_ms)(void);           /* NULL: hv_clock_wall_ms; for tests */

@@ -82,6 +82,16 @@ START_TEST(no_log_is_a_silent_log)
 }
 END_TEST
 
+START_TEST(what_takes_a_progress_line_away_stands_in_front_of_each_line)
+{
+    open_log((hv_log_config){.level = HV_LOG_INFO, .before = "\r\033[K"});
+    HV_LOG(log_, HV_LOG_INFO, "a", "b");
+    HV_LOG(log_, HV_LOG_INFO, "a", "c");
+    ck_assert_int_eq(strncmp(printed, "\r\033[Ktime=", 9), 0);
+    ck_assert_ptr_nonnull(strstr(printed, "\n\r\033[Ktime="));
+}
+END_TEST
+
 static unsigned
 lines(const char *with)
 {
@@ -207,6 +217,7 @@ main(void)
     tcase_add_test(tests, as_json_the_same_line_is_one_object);
     tcase_add_test(tests, less_important_lines_are_not_written);
     tcase_add_test(tests, no_log_is_a_silent_log);
+    tcase_add_test(tests, what_takes_a_progress_line_away_stands_in_front_of_each_line);
     tcase_add_test(tests, beyond_the_burst_an_event_is_counted_others_are_not_affected_and_the_end_tells);
     tcase_add_test(tests, after_the_interval_the_next_line_says_how_many_were_held_back);
     tcase_add_test(tests, what_looks_like_a_credential_is_blotted_out_of_text_and_fields);
