@@ -17,7 +17,8 @@ struct hv_verify_run {
     const hv_verify_config *config;
     hv_verify_facts facts;
     hv_ordered_work *workers;
-    hv_verify_index *index;
+    hv_verify_index *index;             /* these two: NULL without an index */
+    hv_verify_incarnations *incarnations;
     hv_verify_chain chain;
 
     /* of the names that pass by now */
@@ -58,6 +59,18 @@ hv_verify_tell_all(hv_verify_run *run, const hv_findings *findings)
         run->facts.by_kind[kind] += findings->more[kind];
         run->facts.unreported += findings->more[kind];
     }
+}
+
+void
+hv_verify_tell_index_damaged(hv_verify_run *run, const hv_partition *partition, int64_t offset, const hv_err *why)
+{
+    hv_finding finding = hv_finding_make(HV_FINDING_INDEX_DAMAGED, partition != NULL ? hv_prefix_of_partition(partition).text : NULL,
+                                         partition);
+
+    finding.offset = offset;
+    hv_finding_expect(&finding, "an entry that can be read; the index can be rebuilt");
+    hv_finding_find(&finding, "%.250s", why->msg);
+    hv_verify_tell(run, &finding);
 }
 
 /* ---- items come back ---- */
@@ -129,7 +142,7 @@ take_item(void *arg, void *one, hv_err *err)
     case HV_VERIFY_INCARNATION:
         run->facts.incarnations++;
         hv_verify_tell_all(run, &item->findings);
-        rc = hv_verify_index_incarnation(run->index, item, err);
+        rc = hv_verify_incarnations_add(run->incarnations, item, err);
         break;
     default:
         hv_verify_tell_all(run, &item->findings);
@@ -301,20 +314,23 @@ walk_foreign(void *arg, const char *name, hv_err *err)
 
 /* ---- the whole ---- */
 
+/* Without an index, and with one of another vault, the index objects stay NULL. */
 static hv_rc
-expect_bytes(hv_verify_run *run, hv_err *err)
+open_index(hv_verify_run *run, hv_err *err)
 {
-    hv_index_partition_facts *facts = NULL;
-    size_t partitions = 0;
+    const hv_verify_config *config = run->config;
 
-    if (run->index == NULL)
+    if (config->index == NULL)
         return HV_OK;
-    hv_rc rc = hv_index_partitions(run->config->index, run->config->hub, &facts, &partitions, err);
-    for (size_t i = 0; rc == HV_OK && i < partitions; i++)
-        run->facts.bytes_expected += facts[i].bytes;
-    if (rc == HV_OK)
-        free(facts);
-    return rc == HV_CORRUPT ? HV_OK : rc;       /* told when the index is compared */
+    if (strcmp(hv_index_vault(config->index), config->vault) != 0) {
+        hv_finding finding = hv_finding_make(HV_FINDING_INDEX_OTHER_VAULT, NULL, NULL);
+        hv_finding_expect(&finding, "vault %s", config->vault);
+        hv_finding_find(&finding, "%s", hv_index_vault(config->index));
+        hv_verify_tell(run, &finding);
+        return HV_OK;
+    }
+    hv_rc rc = hv_verify_index_new(run, &run->index, err);
+    return rc == HV_OK ? hv_verify_incarnations_new(run, &run->incarnations, err) : rc;
 }
 
 static hv_rc
@@ -353,11 +369,11 @@ verify(hv_verify_run *run, hv_err *err)
 
     hv_rc rc = check_marker(run, err);
     if (rc == HV_OK)
-        rc = hv_verify_index_new(run, &run->index, err);
-    if (rc == HV_OK)
-        rc = expect_bytes(run, err);
+        rc = open_index(run, err);
     if (rc == HV_OK)
         rc = walk(run, err);
+    if (rc == HV_OK)
+        rc = hv_verify_incarnations_end(run->incarnations, err);
     if (rc == HV_OK)
         rc = hv_verify_index_end(run->index, err);
     if (rc != HV_OK)
@@ -383,6 +399,7 @@ hv_verify(const hv_verify_config *config, hv_verify_facts *ret, hv_err *err)
         *ret = run->facts;
     hv_ordered_work_free(run->workers);
     hv_verify_index_free(run->index);
+    hv_verify_incarnations_free(run->incarnations);
     hv_findings_clear(&run->chain.lacking);
     free(run->records);
     free(run);

@@ -24,11 +24,6 @@ typedef struct late_cuts {
     hv_range range;
 } late_cuts;
 
-typedef struct seen_record {
-    hv_index_incarnation entry;
-    bool known;                         /* it could be read; else only hub and number are */
-} seen_record;
-
 struct hv_verify_index {
     hv_verify_run *run;
     hv_index *index;
@@ -46,31 +41,42 @@ struct hv_verify_index {
     size_t done_count, done_room;
     late_cuts *late;
     size_t late_count, late_room;
-    seen_record *records;
-    size_t record_count, record_room;
+    bool sums_damaged;                  /* which is told already */
 };
+
+static hv_rc
+expect_bytes(hv_verify_index *index, hv_err *err)
+{
+    hv_index_partition_facts *facts = NULL;
+    size_t count = 0;
+
+    hv_rc rc = hv_index_partitions(index->index, hv_verify_config_of(index->run)->hub, &facts, &count, err);
+    if (rc == HV_CORRUPT) {
+        index->sums_damaged = true;
+        hv_verify_tell_index_damaged(index->run, NULL, -1, err);
+        return HV_OK;
+    }
+    if (rc != HV_OK)
+        return rc;
+    for (size_t i = 0; i < count; i++)
+        hv_verify_facts_of(index->run)->bytes_expected += facts[i].bytes;
+    free(facts);
+    return HV_OK;
+}
 
 hv_rc
 hv_verify_index_new(hv_verify_run *run, hv_verify_index **ret, hv_err *err)
 {
-    const hv_verify_config *config = hv_verify_config_of(run);
+    HV_AUTO(hv_verify_index_free) hv_verify_index *index = calloc(1, sizeof *index);
 
-    *ret = NULL;
-    if (config->index == NULL)
-        return HV_OK;
-    if (strcmp(hv_index_vault(config->index), config->vault) != 0) {
-        hv_finding finding = hv_finding_make(HV_FINDING_INDEX_OTHER_VAULT, NULL, NULL);
-        hv_finding_expect(&finding, "vault %s", config->vault);
-        hv_finding_find(&finding, "%s", hv_index_vault(config->index));
-        hv_verify_tell(run, &finding);
-        return HV_OK;
-    }
-    *ret = calloc(1, sizeof **ret);
-    if (*ret == NULL)
+    if (index == NULL)
         return hv_err_set(err, HV_NOMEM, "no memory to verify an index");
-    (*ret)->run = run;
-    (*ret)->index = config->index;
-    return HV_OK;
+    index->run = run;
+    index->index = hv_verify_config_of(run)->index;
+    hv_rc rc = expect_bytes(index, err);
+    if (rc == HV_OK)
+        *ret = HV_TAKE(index);
+    return rc;
 }
 
 void
@@ -81,23 +87,10 @@ hv_verify_index_free(hv_verify_index *index)
     hv_index_cut_clear(&index->next);
     free(index->done);
     free(index->late);
-    free(index->records);
     free(index);
 }
 
 /* ---- findings ---- */
-
-static void
-tell_damaged(hv_verify_index *index, const hv_partition *partition, const hv_err *why)
-{
-    hv_finding finding = hv_finding_make(HV_FINDING_INDEX_DAMAGED, partition != NULL ? hv_prefix_of_partition(partition).text : NULL,
-                                         partition);
-
-    finding.offset = partition != NULL ? index->at : -1;
-    hv_finding_expect(&finding, "an entry that can be read; the index can be rebuilt");
-    hv_finding_find(&finding, "%.250s", why->msg);
-    hv_verify_tell(index->run, &finding);
-}
 
 static hv_finding
 about_cut(hv_finding_kind kind, const hv_partition *partition, int64_t first)
@@ -163,7 +156,7 @@ peek(hv_verify_index *index, hv_err *err)
         rc = hv_err_set(err, HV_CORRUPT, "a cut of the index ends at %" PRId64 ", before it begins", index->next.range.end);
     if (rc != HV_CORRUPT)
         return rc;
-    tell_damaged(index, partition, err);
+    hv_verify_tell_index_damaged(index->run, partition, index->at, err);
     index->damaged = true;
     index->current.comparable = index->has_next = false;
     return HV_OK;
@@ -332,20 +325,6 @@ hv_verify_index_end_partition(hv_verify_index *index, bool *recorded, hv_err *er
     return rc == HV_OK ? keep_sums(index, err) : rc;
 }
 
-hv_rc
-hv_verify_index_incarnation(hv_verify_index *index, const hv_verify_item *item, hv_err *err)
-{
-    if (index == NULL)
-        return HV_OK;
-    if (!hv_array_room(&index->records, index->record_count, &index->record_room, sizeof *index->records))
-        return hv_err_set(err, HV_NOMEM, "no memory for %zu incarnations", index->record_count + 1);
-    seen_record *seen = &index->records[index->record_count++];
-    *seen = (seen_record){.entry = item->record, .known = item->has_record};
-    memcpy(seen->entry.hub, item->walked.partition.hub, sizeof seen->entry.hub);
-    seen->entry.incarnation = item->walked.partition.incarnation;
-    return HV_OK;
-}
-
 /* ---- the end of the walk ---- */
 
 static int
@@ -375,7 +354,7 @@ check_sums(hv_verify_index *index, const sums *stored, const hv_index_partition_
     if (indexed->range.end > stored->facts.range.end) {
         hv_rc rc = hv_index_position(index->index, &indexed->partition, &position, err);
         if (rc == HV_CORRUPT)
-            tell_damaged(index, &indexed->partition, err);
+            hv_verify_tell_index_damaged(index->run, &indexed->partition, indexed->range.end, err);
         if (rc != HV_OK)
             return rc == HV_CORRUPT ? HV_OK : rc;
         if (position >= indexed->range.end)
@@ -392,9 +371,11 @@ check_partitions(hv_verify_index *index, hv_err *err)
     hv_index_partition_facts *indexed = NULL;
     size_t count = 0, matched = 0, expected = 0;
 
+    if (index->sums_damaged)
+        return HV_OK;
     hv_rc rc = hv_index_partitions(index->index, hv_verify_config_of(index->run)->hub, &indexed, &count, err);
     if (rc == HV_CORRUPT)
-        tell_damaged(index, NULL, err);
+        hv_verify_tell_index_damaged(index->run, NULL, -1, err);
     if (rc != HV_OK)
         return rc == HV_CORRUPT ? HV_OK : rc;
     if (index->done_count > 0)
@@ -435,8 +416,7 @@ check_late(hv_verify_index *index, const late_cuts *late, hv_err *err)
             return HV_OK;
         }
         if (rc == HV_CORRUPT) {
-            index->at = at;
-            tell_damaged(index, &late->partition, err);
+            hv_verify_tell_index_damaged(index->run, &late->partition, at, err);
             return HV_OK;
         }
         if (rc == HV_OK)
@@ -450,101 +430,6 @@ check_late(hv_verify_index *index, const late_cuts *late, hv_err *err)
         at = stored.facts.range.end;
     }
     return HV_OK;
-}
-
-static int
-compare_incarnations(const hv_index_incarnation *a, const hv_index_incarnation *b)
-{
-    int by_hub = strcmp(a->hub, b->hub);
-
-    return by_hub != 0 ? by_hub : a->incarnation < b->incarnation ? -1 : a->incarnation > b->incarnation;
-}
-
-static int
-by_incarnation(const void *a, const void *b)
-{
-    return compare_incarnations(&((const seen_record *)a)->entry, &((const seen_record *)b)->entry);
-}
-
-static void
-tell_incarnation(hv_verify_index *index, const hv_index_incarnation *entry, const char *expected, const char *found)
-{
-    hv_finding finding = hv_finding_make(HV_FINDING_INDEX_INCARNATION, hv_name_of_incarnation(entry->hub, entry->incarnation).text, NULL);
-
-    memcpy(finding.partition.hub, entry->hub, sizeof finding.partition.hub);
-    finding.partition.incarnation = entry->incarnation;
-    hv_finding_expect(&finding, "%s", expected);
-    hv_finding_find(&finding, "%s", found);
-    hv_verify_tell(index->run, &finding);
-}
-
-/* Was it claimed while we ran? */
-static hv_rc
-check_extra_incarnation(hv_verify_index *index, const hv_index_incarnation *entry, hv_err *err)
-{
-    hv_storage *storage = hv_verify_config_of(index->run)->storage;
-    hv_blob_properties properties;
-    hv_rc rc = storage->ops->properties(storage, hv_name_of_incarnation(entry->hub, entry->incarnation).text, &properties, err);
-
-    if (rc != HV_NOT_FOUND)
-        return rc;
-    tell_incarnation(index, entry, "a record in the store", "only the index has the incarnation");
-    return HV_OK;
-}
-
-static hv_rc
-check_incarnation(hv_verify_index *index, const hv_index_incarnation *indexed, size_t *matched, hv_err *err)
-{
-    seen_record key = {.entry = *indexed};
-    const seen_record *stored = index->record_count == 0 ? NULL
-                                : bsearch(&key, index->records, index->record_count, sizeof *index->records, by_incarnation);
-
-    if (stored == NULL)
-        return check_extra_incarnation(index, indexed, err);
-    ++*matched;
-    if (stored->known && (stored->entry.created_ms != indexed->created_ms || strcmp(stored->entry.cause, indexed->cause) != 0 ||
-                          strcmp(stored->entry.identity, indexed->identity) != 0))
-        tell_incarnation(index, indexed, "what the record says", "another time, cause or identity");
-    return HV_OK;
-}
-
-/* Both lists are sorted: which of the store's has no partner? */
-static void
-tell_missing_incarnations(hv_verify_index *index, const hv_index_incarnation *indexed, size_t count)
-{
-    size_t at = 0;
-
-    for (size_t i = 0; i < index->record_count; i++) {
-        const seen_record *stored = &index->records[i];
-        while (at < count && compare_incarnations(&indexed[at], &stored->entry) < 0)
-            at++;
-        bool there = at < count && compare_incarnations(&indexed[at], &stored->entry) == 0;
-        if (!there && stored->known)
-            tell_incarnation(index, &stored->entry, "the incarnation in the index", "no entry");
-    }
-}
-
-static hv_rc
-check_incarnations(hv_verify_index *index, hv_err *err)
-{
-    const char *hub = hv_verify_config_of(index->run)->hub;
-    hv_index_incarnation *indexed = NULL;
-    size_t count = 0, matched = 0;
-
-    hv_rc rc = hv_index_incarnations(index->index, &indexed, &count, err);
-    if (rc == HV_CORRUPT)
-        tell_damaged(index, NULL, err);
-    if (rc != HV_OK)
-        return rc == HV_CORRUPT ? HV_OK : rc;
-    if (index->record_count > 0)
-        qsort(index->records, index->record_count, sizeof *index->records, by_incarnation);
-    for (size_t i = 0; rc == HV_OK && i < count; i++)
-        if (hub == NULL || strcmp(hub, indexed[i].hub) == 0)
-            rc = check_incarnation(index, &indexed[i], &matched, err);
-    if (rc == HV_OK && matched < index->record_count)
-        tell_missing_incarnations(index, indexed, count);
-    free(indexed);
-    return rc;
 }
 
 static void
@@ -563,7 +448,7 @@ check_readable(hv_verify_index *index, hv_err *err)
         return HV_OK;
     hv_rc rc = hv_index_dump(index->index, ignore_line, NULL, err);
     if (rc == HV_CORRUPT)
-        tell_damaged(index, NULL, err);
+        hv_verify_tell_index_damaged(index->run, NULL, -1, err);
     return rc == HV_CORRUPT ? HV_OK : rc;
 }
 
@@ -573,8 +458,6 @@ hv_verify_index_end(hv_verify_index *index, hv_err *err)
     if (index == NULL)
         return HV_OK;
     hv_rc rc = check_partitions(index, err);
-    if (rc == HV_OK)
-        rc = check_incarnations(index, err);
     for (size_t i = 0; rc == HV_OK && i < index->late_count; i++)
         rc = check_late(index, &index->late[i], err);
     return rc == HV_OK ? check_readable(index, err) : rc;

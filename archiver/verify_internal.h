@@ -103,6 +103,8 @@ typedef struct hv_verify_run hv_verify_run;
 /* Report and count. */
 void hv_verify_tell(hv_verify_run *run, const hv_finding *finding);
 void hv_verify_tell_all(hv_verify_run *run, const hv_findings *findings);
+/* An entry of the index cannot be read. partition NULL: of none in particular; offset -1: at none. */
+void hv_verify_tell_index_damaged(hv_verify_run *run, const hv_partition *partition, int64_t offset, const hv_err *why);
 const hv_verify_config *hv_verify_config_of(const hv_verify_run *run);
 hv_verify_facts *hv_verify_facts_of(hv_verify_run *run);
 
@@ -125,11 +127,10 @@ void hv_verify_chain_add(hv_verify_run *run, hv_verify_chain *chain, hv_verify_i
 /* No further cut. recorded: the index has the last one, so it was complete. */
 void hv_verify_chain_end(hv_verify_run *run, hv_verify_chain *chain, bool recorded);
 
-/* ---- the index ---- */
+/* ---- the index: all functions accept NULL, which is no index to compare with ---- */
 
 typedef struct hv_verify_index hv_verify_index;
 
-/* HV_OK with *ret NULL if there is no index to compare with. All functions below accept NULL for it. */
 hv_rc hv_verify_index_new(hv_verify_run *run, hv_verify_index **ret, hv_err *err) HV_MUST_USE;
 void hv_verify_index_free(hv_verify_index *index);
 HV_DEFINE_AUTO(hv_verify_index, hv_verify_index_free);
@@ -139,9 +140,17 @@ hv_rc hv_verify_index_cut(hv_verify_index *index, const hv_verify_chain *chain, 
                           hv_err *err) HV_MUST_USE;
 /* No further cut. *recorded: whether the index has the last one. */
 hv_rc hv_verify_index_end_partition(hv_verify_index *index, bool *recorded, hv_err *err) HV_MUST_USE;
-hv_rc hv_verify_index_incarnation(hv_verify_index *index, const hv_verify_item *item, hv_err *err) HV_MUST_USE;
-/* The end of the walk: what only the index has, its sums, incarnations, and cuts that it got while we ran. */
+/* The end of the walk: what only the index has, its sums, and cuts that it got while we ran. */
 hv_rc hv_verify_index_end(hv_verify_index *index, hv_err *err) HV_MUST_USE;
+
+typedef struct hv_verify_incarnations hv_verify_incarnations;
+
+hv_rc hv_verify_incarnations_new(hv_verify_run *run, hv_verify_incarnations **ret, hv_err *err) HV_MUST_USE;
+void hv_verify_incarnations_free(hv_verify_incarnations *all);
+/* A record that was met. */
+hv_rc hv_verify_incarnations_add(hv_verify_incarnations *all, const hv_verify_item *item, hv_err *err) HV_MUST_USE;
+/* The end of the walk. */
+hv_rc hv_verify_incarnations_end(hv_verify_incarnations *all, hv_err *err) HV_MUST_USE;
 
 /* Describes the first difference in *finding; false if there is none. hash_known NULL: all hashes of `stored` are. */
 bool hv_verify_facts_differ(const hv_index_cut *stored, const bool *hash_known, const hv_index_cut *indexed, hv_finding *finding);

@@ -17,6 +17,13 @@ setup(void)
 }
 
 static void
+setup_folder(void)
+{
+    maker_setup(&maker, true);
+    orders0 = maker_partition("orders", 1, 0);
+}
+
+static void
 teardown(void)
 {
     maker_teardown(&maker);
@@ -47,7 +54,7 @@ START_TEST(a_rich_vault_is_clean_and_everything_in_it_is_counted)
     ck_assert_int_eq(facts.hubs, 3);
     ck_assert_int_eq(facts.incarnations, 4);
     ck_assert_int_eq(facts.partitions, 6);
-    ck_assert_int_eq(facts.cuts, 16);
+    ck_assert_int_eq(facts.cuts, 18);
     ck_assert_int_eq(facts.incomplete, 1);
     ck_assert_int_eq(facts.unhashed, 0);
     ck_assert_int_gt(facts.blocks, 50);
@@ -290,6 +297,30 @@ START_TEST(each_damaged_block_is_found_and_the_others_are_still_checked)
 }
 END_TEST
 
+START_TEST(more_findings_than_are_kept_of_one_cut_are_counted)
+{
+    enum { EVENTS = HV_FINDINGS_KEPT + 76 };
+    hv_verify_facts facts;
+    hv_err err;
+
+    maker.block_bytes = 1;
+    maker_claim(&maker, "orders", 1);
+    maker_plain_cut(&maker, &orders0, 0, EVENTS);
+    HV_AUTO(hv_segment_front_free) hv_segment_front front = front_of(lead_at(0));
+    HV_AUTO(hv_buf_free) hv_buf bytes = HV_BUF_INIT(8 << 20);
+    ck_assert_uint_eq(front.header->block_count, EVENTS);
+    maker_read(&maker, lead_at(0), &bytes);
+    for (size_t b = 0; b < front.header->block_count; b++)
+        bytes.data[front.data_start + front.header->blocks[b].position + 5] ^= 1;
+    maker_replace(&maker, lead_at(0), hv_buf_slice(&bytes), NULL);
+    ck_hv_fails(HV_GAP, verify_vault(&maker, false, &facts, &err));
+    ck_assert_int_eq(told.count, HV_FINDINGS_KEPT);
+    ck_assert_int_eq(facts.findings, EVENTS);
+    ck_assert_int_eq(facts.by_kind[HV_FINDING_DAMAGED_BLOCK], EVENTS);
+    ck_assert_int_eq(facts.unreported, 76);
+}
+END_TEST
+
 START_TEST(a_truncated_segment_is_found_wherever_it_ends)
 {
     HV_AUTO(hv_buf_free) hv_buf bytes = HV_BUF_INIT(1 << 20);
@@ -528,6 +559,7 @@ main(void)
     tcase_add_test(tests, a_flipped_bit_anywhere_in_the_front_is_found);
     tcase_add_test(tests, a_flipped_bit_anywhere_in_a_block_is_found_with_its_position);
     tcase_add_test(tests, each_damaged_block_is_found_and_the_others_are_still_checked);
+    tcase_add_test(tests, more_findings_than_are_kept_of_one_cut_are_counted);
     tcase_add_test(tests, a_truncated_segment_is_found_wherever_it_ends);
     tcase_add_test(tests, bytes_behind_the_end_are_found);
     tcase_add_test(tests, a_wrong_hash_in_the_attributes_is_found);
@@ -544,5 +576,11 @@ main(void)
     tcase_add_test(tests, a_hole_is_found);
     tcase_add_test(tests, a_chain_that_does_not_begin_at_zero_is_found);
     tcase_add_test(tests, an_overlapping_cut_is_found_once_wherever_it_ends);
-    return ck_hv_run("verify", tests);
+    int failed = ck_hv_run("verify", tests);
+
+    TCase *in_folder = tcase_create("folder");
+    tcase_add_checked_fixture(in_folder, setup_folder, teardown);
+    tcase_add_test(in_folder, a_rich_vault_is_clean_and_everything_in_it_is_counted);
+    tcase_add_test(in_folder, a_flipped_bit_anywhere_in_a_block_is_found_with_its_position);
+    return ck_hv_run("verify in a folder", in_folder) | failed;
 }

@@ -128,6 +128,8 @@ class_of(char letter)
         return "green";
     case 'b':
         return "blue";
+    case 'a':
+        return "a";                     /* "<first>.a.avro" sorts before the lead, "<first>.avro" */
     default:
         return HV_CLASS_DEFAULT;
     }
@@ -324,7 +326,9 @@ maker_rich_vault(vault_maker *m)
     at = maker_cut(m, &pay10, at, "drgbdrgbdrgb");
     m->codec = HV_CODEC_ZSTANDARD;
     maker_cut(m, &pay10, at, "drgbdrgbdrgb");
-    maker_plain_cut(m, &pay2, 0, 5);
+    at = maker_plain_cut(m, &pay2, 0, 5);
+    at = maker_cut(m, &pay2, at, "ddadrrdAadd");
+    maker_cut(m, &pay2, at, "dadad");
     maker_plain_cut(m, &a0, 0, 5);
 }
 
