@@ -41,7 +41,7 @@ struct hv_verify_index {
     size_t done_count, done_room;
     late_cuts *late;
     size_t late_count, late_room;
-    bool sums_damaged;                  /* which is told already */
+    hv_err sums_damaged;                /* rc not HV_OK: sums of partitions cannot be read */
 };
 
 static hv_rc
@@ -51,9 +51,8 @@ expect_bytes(hv_verify_index *index, hv_err *err)
     size_t count = 0;
 
     hv_rc rc = hv_index_partitions(index->index, hv_verify_config_of(index->run)->hub, &facts, &count, err);
-    if (rc == HV_CORRUPT) {
-        index->sums_damaged = true;
-        hv_verify_tell_index_damaged(index->run, NULL, -1, err);
+    if (rc == HV_CORRUPT) {             /* told at the end, if nothing narrower is told until then */
+        index->sums_damaged = *err;
         return HV_OK;
     }
     if (rc != HV_OK)
@@ -365,17 +364,33 @@ check_sums(hv_verify_index *index, const sums *stored, const hv_index_partition_
     return HV_OK;
 }
 
+static bool
+told_damage(const hv_verify_index *index)
+{
+    return hv_verify_facts_of(index->run)->by_kind[HV_FINDING_INDEX_DAMAGED] > 0;
+}
+
+/* Looking for the end of the chain of a partition meets the same damage, and says where it is. */
+static void
+tell_damaged_sums(hv_verify_index *index, const hv_err *why)
+{
+    if (!told_damage(index))
+        hv_verify_tell_index_damaged(index->run, NULL, -1, why);
+}
+
 static hv_rc
 check_partitions(hv_verify_index *index, hv_err *err)
 {
     hv_index_partition_facts *indexed = NULL;
     size_t count = 0, matched = 0, expected = 0;
 
-    if (index->sums_damaged)
+    if (index->sums_damaged.rc != HV_OK) {
+        tell_damaged_sums(index, &index->sums_damaged);
         return HV_OK;
+    }
     hv_rc rc = hv_index_partitions(index->index, hv_verify_config_of(index->run)->hub, &indexed, &count, err);
     if (rc == HV_CORRUPT)
-        hv_verify_tell_index_damaged(index->run, NULL, -1, err);
+        tell_damaged_sums(index, err);
     if (rc != HV_OK)
         return rc == HV_CORRUPT ? HV_OK : rc;
     if (index->done_count > 0)
@@ -390,7 +405,7 @@ check_partitions(hv_verify_index *index, hv_err *err)
         matched += stored != NULL && stored->facts.cuts > 0 ? 1 : 0;
     }
     free(indexed);
-    if (rc == HV_OK && matched < expected) {
+    if (rc == HV_OK && matched < expected && !told_damage(index)) {
         hv_finding finding = hv_finding_make(HV_FINDING_INDEX_OTHER_TOTALS, NULL, NULL);
         hv_finding_expect(&finding, "sums of %zu partitions that have cuts", expected);
         hv_finding_find(&finding, "of %zu", matched);
@@ -444,7 +459,7 @@ check_readable(hv_verify_index *index, hv_err *err)
 {
     const hv_verify_config *config = hv_verify_config_of(index->run);
 
-    if (config->quick || config->hub != NULL || hv_verify_facts_of(index->run)->by_kind[HV_FINDING_INDEX_DAMAGED] > 0)
+    if (config->quick || config->hub != NULL || told_damage(index))
         return HV_OK;
     hv_rc rc = hv_index_dump(index->index, ignore_line, NULL, err);
     if (rc == HV_CORRUPT)

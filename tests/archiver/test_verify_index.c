@@ -189,7 +189,7 @@ START_TEST(sums_of_a_partition_that_are_gone_are_found)
     make_three_cuts(&maker);
     tamper((tampering){.db = HV_IX_PARTITIONS, .first = -1});
     ck_hv_fails(HV_GAP, verify_vault(&maker, false, &facts, &err));
-    ck_assert_msg(told.count == 1 && told.last.kind == HV_FINDING_INDEX_OTHER_TOTALS, "%s", told.all);
+    ck_assert_msg(told.count == 1 && told.last.kind == HV_FINDING_INDEX_DAMAGED, "%s", told.all);
 }
 END_TEST
 
