@@ -45,12 +45,6 @@ def hubvault_path():
     return os.environ.get("HUBVAULT", str(parts.TOP / "build" / "cli" / "hubvault"))
 
 
-def help_has(verb, word):
-    """Whether the help of a verb mentions a word: for parts of the program that are yet to come."""
-    done = subprocess.run([hubvault_path(), verb, "--help"], capture_output=True, text=True, check=False)
-    return word in done.stdout
-
-
 class Running:
     """A hubvault that runs until it is stopped."""
 

@@ -182,23 +182,6 @@ class ReplayOdd(bed.Bed):
         gap, = self.table("show", "odd.compacted", 0, 3, expect=3)
         self.assertEqual((gap["kind"], gap["cause"], gap["first"]), ("gap", "compaction", 0))
 
-    # ---- into a hub ----
-
-    def targets(self, hubs):
-        names = {hub: f"copy-{self._testMethodName[-20:]}-{i}" for i, hub in enumerate(hubs)}
-        self.create_topics({names[hub]: 1 + max(event.partition for event in self.events[hub]) for hub in hubs})
-        return names
-
-    @bed.unittest.skipUnless(bed.help_has("replay", "kafka"), "no Kafka sink yet")
-    def test_a_replay_into_new_hubs_is_equal_field_by_field(self):
-        names = self.targets(HUBS)
-        for hub, name in names.items():
-            self.hubvault("replay", hub, "--sink", "kafka", "--rename", f"{hub}={name}")
-        copies = self.dump(names.values(), "copies")
-        for hub, name in names.items():
-            with self.subTest(hub=hub):
-                self.assert_replayed(self.dumps[hub], copies[name])
-
 
 if __name__ == "__main__":
     bed.main()
