@@ -27,6 +27,7 @@ import zstandard  # noqa: E402
 import canonical  # noqa: E402
 import read_segments  # noqa: E402
 import segment_checks  # noqa: E402
+import verify_exactly_once  # noqa: E402
 
 VAULT = "01234567-89ab-4cde-8f01-23456789abcd"
 SYNC = bytes(range(16))
@@ -231,6 +232,44 @@ class ReadSegments(unittest.TestCase):
         path = self.here / f"{20:020d}.avro"
         path.write_bytes(path.read_bytes()[:-1])
         self.assert_named("Damaged")
+
+    # ---- verify_exactly_once.py ----
+
+    def verify(self, change):
+        """The sound vault against a log of what is in it, changed by change(lines); the problems, and how many events were right."""
+        self.two_cuts()
+        held = [*range(0, 7), 9, 10, *range(12, 20), *range(25, 30)]
+        lines = []
+        for one in map(event, held):
+            canonical_event = canonical.Event(0, one["offset"], one["timestamp"], "CreateTime", one["key"],
+                                              tuple((pair["name"].encode(), pair["value"]) for pair in one["headers"]), None)
+            value = one["value"]
+            lines.append(json.loads(canonical.line(canonical_event)) | {
+                "topic": "h", "valueSha256": None if value is None else hashlib.sha256(value).hexdigest()})
+        change(lines)
+        log = self.folder / "log"
+        log.write_text("".join(json.dumps(line) + "\n" for line in lines))
+        vault = read_segments.Vault(self.folder)
+        right = verify_exactly_once.verify(vault, verify_exactly_once.read_log(log))
+        return vault.problems, right
+
+    def test_a_vault_that_holds_what_was_acknowledged_is_right(self):
+        self.assertEqual(self.verify(lambda lines: None), ([], 22))
+
+    def test_any_difference_from_what_was_acknowledged_is_named(self):
+        cases = {
+            "never acknowledged": lambda lines: lines.pop(5),
+            "acknowledged, but not in the vault": lambda lines: lines.append(lines[0] | {"offset": 30}),
+            "became": lambda lines: lines[3].update(timestamp=lines[3]["timestamp"] + 1),
+            "offset 4: ": lambda lines: lines[4].update(key="eA=="),
+            "offset 5: ": lambda lines: lines[5].update(headers=lines[5]["headers"][::-1]),
+            "offset 6: ": lambda lines: lines[6].update(valueSha256=None),
+        }
+        for words, change in cases.items():
+            with self.subTest(words=words):
+                problems, right = self.verify(change)
+                self.assertTrue(any(words in problem for problem in problems), problems)
+                self.assertLess(right, 23 - ("not in" not in words))
 
     def test_known_answers_of_the_merkle_tree(self):
         leaves = [bytes([i]) * 32 for i in range(3)]
