@@ -57,7 +57,8 @@ const hv_option hv_option_table[] = {
      .min = 1 * SECOND, .max = 1 * DAY, .help = "How often to look for new hubs and new partitions."},
     {.name = "source.timeout", .type = HV_OPTION_DURATION, .offset = FIELD(source_timeout_ms), .fallback = 10 * SECOND,
      .min = 1 * SECOND, .max = 5 * MINUTE,
-     .help = "How long a command waits for an answer of the broker before it says that there is none."},
+     .help = "How long a command waits for an answer of the broker before it says that there is none. 'run --once' "
+             "waits three times as long, 'run' for ever."},
     {.name = "source.group", .type = HV_OPTION_TEXT, .offset = FIELD(source_group), .fallback_text = "hubvault",
      .check = hv_option_check_group,
      .help = "Consumer group under which archiver.group-commit reports how far capture has come."},

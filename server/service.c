@@ -18,7 +18,7 @@ enum {
     TICK_MS = 20,
     CHECK_READERS_MS = 60 * 60 * 1000,
     PATIENCE_MS = 20000,
-    GIVE_UP_MS = 30000,
+    GIVE_UP_AFTER = 3,                  /* times source.timeout */
     PUT_DEADLINE_MS = 120000,           /* capture protocol: an incomplete foreign cut is left alone for two of these */
 };
 
@@ -115,7 +115,7 @@ archiver_config(const hv_service_config *config, const hv_vault *vault, const hv
         .workers = (unsigned)options->archiver_workers, .uploaders = (unsigned)options->archiver_uploaders, .once = config->once,
         .discovery_ms = options->source_discovery_interval_ms, .headroom_warning_ms = options->archiver_headroom_warning_ms,
         .commit = options->archiver_group_commit, .foreign_wait_ms = 2 * PUT_DEADLINE_MS, .patience_ms = PATIENCE_MS,
-        .give_up_ms = GIVE_UP_MS, .report = log_report, .report_arg = config->log};
+        .give_up_ms = GIVE_UP_AFTER * options->source_timeout_ms, .report = log_report, .report_arg = config->log};
 
     made.sources = hv_sources_all(sources, &made.source_count);
     return made;
@@ -154,9 +154,10 @@ hv_service_run(const hv_service_config *config, hv_archiver_totals *ret, hv_err 
     HV_AUTO(hv_sources_close) hv_sources *sources = NULL;
     hv_archiver *archiver = NULL;
 
-    hv_rc rc = hv_vault_open(config->options, HV_VAULT_WRITE | HV_VAULT_CREATE, &vault, err);
+    /* Before the vault: a wrong credential must not leave an empty vault behind. */
+    hv_rc rc = hv_sources_open(config->options, &sources, err);
     if (rc == HV_OK)
-        rc = hv_sources_open(config->options, &sources, err);
+        rc = hv_vault_open(config->options, HV_VAULT_WRITE | HV_VAULT_CREATE, &vault, err);
     if (rc == HV_OK)
         rc = rebuild_if_lost(config, vault, err);
     if (rc != HV_OK)

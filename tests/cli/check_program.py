@@ -61,6 +61,9 @@ class Completion(unittest.TestCase):
         self.assertEqual(complete("hubvault", "--store", "/x", "status", "--g"), ["--gaps"])
         self.assertNotIn("--gaps", complete("hubvault", "hubs", "--"))
 
+    def test_second_words_are_offered(self):
+        self.assertEqual(complete("hubvault", "index", "re"), ["rebuild"])
+
     def test_words_that_a_flag_takes_are_offered(self):
         self.assertEqual(complete("hubvault", "hubs", "--output", ""), ["table", "json"])
         self.assertEqual(complete("hubvault", "options", "--format", "m"), ["markdown", "man"])

@@ -2,6 +2,7 @@
 #include <string.h>
 
 #include "cli/cli.h"
+#include "segment/header.h"
 #include "tests/cli/cli_run.h"
 #include "tests/harness/check_hv.h"
 
@@ -161,6 +162,25 @@ START_TEST(flags_do_not_collide_with_those_of_every_command_and_help_is_a_senten
 }
 END_TEST
 
+/* The layers keep option words apart from the enumerations they stand for; run casts the one into the other. */
+START_TEST(words_of_options_stand_in_the_order_of_what_they_mean)
+{
+    const hv_option *codec = hv_option_find("segment.codec"), *level = hv_option_find("log.level");
+    static const char *const levels[] = {
+#define LEVEL(name, text) [HV_LOG_##name] = text,
+        HV_LOG_LEVEL_LIST(LEVEL)
+#undef LEVEL
+    };
+
+    for (int i = 0; i < HV_CODECS; i++)
+        ck_assert_str_eq(codec->words[i], hv_codec_name((hv_codec)i));
+    ck_assert_ptr_null(codec->words[HV_CODECS]);
+    for (size_t i = 0; i < sizeof levels / sizeof *levels; i++)
+        ck_assert_str_eq(level->words[i], levels[i]);
+    ck_assert_str_eq(level->words[level->fallback], "info");
+}
+END_TEST
+
 START_TEST(the_version_is_printed)
 {
     HV_AUTO(cli_result_clear) cli_result result = cli_run("--version");
@@ -202,6 +222,7 @@ main(void)
     tcase_add_test(tests, help_lists_every_command_every_option_and_every_exit_status);
     tcase_add_test(tests, every_command_explains_itself_and_its_options);
     tcase_add_test(tests, flags_do_not_collide_with_those_of_every_command_and_help_is_a_sentence);
+    tcase_add_test(tests, words_of_options_stand_in_the_order_of_what_they_mean);
     tcase_add_test(tests, the_version_is_printed);
     tcase_add_test(tests, lost_output_ends_with_11);
     return ck_hv_run("command line", tests);

@@ -1,4 +1,4 @@
-/* Transcripts of the commands that read a vault: hubs, segments, status. */
+/* Transcripts of the commands that read a vault (hubs, segments, status), and of vaults, brokers and credentials that cannot be used. */
 #include <string.h>
 #include <unistd.h>
 
@@ -214,7 +214,7 @@ START_TEST(with_a_source_lag_is_known)
     mock_broker_topic(broker, "invoices", 1);
     mock_broker_fill(broker, "invoices", 0, 4, 10);
     snprintf(bootstrap, sizeof bootstrap, "source.bootstrap=%s", mock_broker_bootstrap(broker));
-    HV_AUTO(cli_result_clear) cli_result result = cli_run("--config", config, "status", "--set", bootstrap, "--set", "source.timeout=5s");
+    HV_AUTO(cli_result_clear) cli_result result = cli_run("--config", config, "status", "--set", bootstrap, "--set", "source.timeout=3s");
     ck_assert_msg(result.status == 0, "%s", result.notes);
     ck_assert_str_eq(result.notes, "");
     cli_expect_like(result.out, "invoices      0  new            0     4    4         -  -                            0\n");
@@ -265,6 +265,43 @@ START_TEST(a_vault_in_use_ends_with_13_for_a_second_archiver_and_is_readable)
 }
 END_TEST
 
+START_TEST(a_broker_that_is_not_there_ends_a_run_with_8_and_one_line)
+{
+    HV_AUTO(cli_result_clear) cli_result result = cli_run("--config", config, "run", "--once", "--set", "source.bootstrap=127.0.0.1:1", "--set",
+                                                          "source.timeout=1s", "--set", "log.level=error");
+
+    ck_assert_int_eq(result.status, 8);
+    ck_assert_str_eq(result.out, "");
+    cli_expect_like(result.notes, "hubvault: ask kafka:127.0.0.1:1 for its hubs: ");
+    ck_assert_uint_eq(lines(result.notes), 1);
+}
+END_TEST
+
+static const struct credential {
+    const char *text;                   /* NULL: there is no such file */
+    int status;
+    const char *before, *behind;        /* the path in the message */
+} credentials[] = {
+    {NULL, 3, "hubvault: cannot read the password file '", "/secret': No such file or directory\n"},
+    {"", 2, "hubvault: the password file '", "/secret' is empty\n"},
+};
+
+START_TEST(a_credential_that_cannot_be_read_is_named_and_leaves_no_vault_behind)
+{
+    char store[400], secret[400], want[800];
+
+    snprintf(store, sizeof store, "%s/fresh", dir.path);
+    snprintf(secret, sizeof secret, "source.password-file=%s/secret", dir.path);
+    if (credentials[_i].text != NULL)
+        (void)cli_write_file(&dir, "secret", credentials[_i].text);
+    HV_AUTO(cli_result_clear) cli_result result = cli_run("run", "--once", "--store", store, "--set", "source.bootstrap=127.0.0.1:1", "--set",
+                                                          "source.auth=plain", "--set", "source.user=u", "--set", secret);
+    snprintf(want, sizeof want, "%s%s%s", credentials[_i].before, dir.path, credentials[_i].behind);
+    cli_expect(result, credentials[_i].status, "", want);
+    ck_assert_int_ne(access(store, F_OK), 0);
+}
+END_TEST
+
 int
 main(void)
 {
@@ -286,5 +323,7 @@ main(void)
     tcase_add_test(tests, a_vault_of_another_format_version_ends_with_14);
     tcase_add_test(tests, a_vault_without_its_index_says_how_to_get_one);
     tcase_add_test(tests, a_vault_in_use_ends_with_13_for_a_second_archiver_and_is_readable);
+    tcase_add_test(tests, a_broker_that_is_not_there_ends_a_run_with_8_and_one_line);
+    tcase_add_loop_test(tests, a_credential_that_cannot_be_read_is_named_and_leaves_no_vault_behind, 0, 2);
     return ck_hv_run("reading commands", tests);
 }
