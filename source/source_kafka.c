@@ -65,6 +65,8 @@ take_entry_error(hv_kafka *k, hv_source_item *item)
             fill_place(item, entry, hv_kafka_classify(entry->error, &rc));
             set_partition_error(k, item, entry, rc, rd_kafka_err2str(entry->error));
             hv_kafka_set_error(k, entry, 0);
+            if (item->kind == HV_SOURCE_GONE)
+                hv_kafka_stop(k, entry);
             return true;
         }
     return false;
@@ -117,6 +119,8 @@ error_item(hv_kafka *k, hv_kafka_entry *entry, const rd_kafka_message_t *message
         return out_of_range(k, entry, message, item);
     if (passes_over(message->err))
         hv_kafka_read_again(k, entry, HV_KAFKA_RETRY_MS);
+    if (kind == HV_SOURCE_GONE)
+        hv_kafka_stop(k, entry);
     fill_place(item, entry, kind);
     set_partition_error(k, item, entry, rc, rd_kafka_message_errstr(message));
     return true;

@@ -89,7 +89,7 @@ typedef struct hv_kafka_conn {
 typedef struct hv_kafka_hub hv_kafka_hub;
 
 typedef enum hv_kafka_state {
-    HV_KAFKA_STOPPED,                   /* nothing comes until it is assigned anew: out of range was told */
+    HV_KAFKA_STOPPED,                   /* nothing comes until it is assigned anew: out of range or gone was told */
     HV_KAFKA_RUNNING,
     HV_KAFKA_WAITING,                   /* to be started at retry_at_ms */
 } hv_kafka_state;
@@ -190,6 +190,8 @@ hv_rc hv_kafka_assign(hv_source *source, const hv_source_assignment *assignments
 hv_rc hv_kafka_unassign(hv_source *source, const char *hub, int32_t partition, hv_err *err) HV_MUST_USE;
 /* Takes it out of librdkafka's assignment now and puts it back at `next` after a while; nothing of it is delivered in between. */
 void hv_kafka_read_again(hv_kafka *k, hv_kafka_entry *entry, int delay_ms);
+/* Takes it out until it is assigned anew. */
+void hv_kafka_stop(hv_kafka *k, hv_kafka_entry *entry);
 /* Puts back those whose time has come. */
 hv_rc hv_kafka_serve_waiting(hv_kafka *k, hv_err *err) HV_MUST_USE;
 /* Starts everything on a connection that is new. */

@@ -327,6 +327,16 @@ hv_kafka_read_again(hv_kafka *k, hv_kafka_entry *entry, int delay_ms)
     wait_before_next_try(k, entry, delay_ms);
 }
 
+void
+hv_kafka_stop(hv_kafka *k, hv_kafka_entry *entry)
+{
+    hv_err ignored;
+
+    if (stop_one(k, entry, &ignored) != HV_OK)
+        atomic_store(&k->reconnect, true);
+    hv_kafka_set_state(k, entry, HV_KAFKA_STOPPED);
+}
+
 /* Calls visit for every entry. */
 static hv_rc
 each_entry(hv_kafka *k, hv_rc (*visit)(hv_kafka *k, hv_kafka_entry *entry, rd_kafka_topic_partition_list_t *list, hv_err *err),

@@ -36,8 +36,7 @@ typedef struct scripted_assignment {
     uint64_t generation;
     int64_t next;
     int64_t end_told;                   /* the last HV_SOURCE_END, -1: none */
-    bool lost;                          /* out of range was told; silent until assigned anew */
-    bool gone_told;
+    bool lost;                          /* out of range or gone was told; silent until assigned anew */
     bool known;                         /* a fetch took place: */
     int64_t known_low, known_high;
 } scripted_assignment;
@@ -166,7 +165,7 @@ assign_one(scripted *s, const hv_source_assignment *wanted)
     at->generation = wanted->generation;
     at->next = wanted->offset;
     at->end_told = -1;
-    at->lost = at->gone_told = false;
+    at->lost = false;
 }
 
 static hv_rc
@@ -230,7 +229,7 @@ next_trouble(scripted *s, scripted_assignment *at)
         return HV_SOURCE_NOTHING;
     hv_source_kind kind = hub->troubles[0];
     memmove(hub->troubles, hub->troubles + 1, --hub->trouble_count * sizeof hub->troubles[0]);
-    at->lost |= kind == HV_SOURCE_OUT_OF_RANGE;
+    at->lost |= kind == HV_SOURCE_OUT_OF_RANGE || kind == HV_SOURCE_GONE;
     return kind;
 }
 
@@ -240,7 +239,6 @@ read_log(scripted *s, scripted_assignment *at, const hv_scripted_log *log, hv_so
     at->known = true;
     at->known_low = log->low;
     at->known_high = log->high;
-    at->gone_told = false;
     if (at->lost)
         return HV_SOURCE_NOTHING;
     if (at->next < log->low || at->next > log->high) {
@@ -269,9 +267,9 @@ look_at(scripted *s, scripted_assignment *at, hv_source_item *item)
     item->kind = next_trouble(s, at);
     if (item->kind == HV_SOURCE_NOTHING && partition != NULL)
         item->kind = read_log(s, at, &partition->log, item);
-    else if (item->kind == HV_SOURCE_NOTHING && !at->gone_told) {
+    else if (item->kind == HV_SOURCE_NOTHING && !at->lost) {
         item->kind = HV_SOURCE_GONE;
-        at->gone_told = true;
+        at->lost = true;
     }
     item->tag = at->tag;
     item->generation = at->generation;
