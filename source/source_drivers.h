@@ -32,8 +32,7 @@ typedef struct hv_kafka_config {
     const char *const *hubs;            /* a static list: never asks for the metadata of all hubs (hub-level credentials) */
     size_t hub_count;
     const char *group;                  /* of courtesy commits; NULL: "hubvault"; "": no commits */
-    uint64_t queue_bytes;               /* memory that fetched events may take, all partitions together; see docs of the driver */
-    size_t expected_partitions;         /* to divide queue_bytes by; 0: 64 */
+    uint64_t queue_bytes;               /* memory that fetched events may take, all partitions together; 0: 64 MiB */
     const char *const *extra;           /* further librdkafka properties, name and value alternating; for tests and experts */
     size_t extra_count;                 /* names and values together, so an even number */
     int stall_ms;                       /* connect anew if a partition has more but nothing comes for so long; 0: 60000 */

@@ -61,7 +61,7 @@ hv_rc hv_kafka_bootstrap(const hv_kafka_settings *settings, const hv_kafka_crede
 
 /* How queue_bytes is spent, see source_kafka_config.c. */
 typedef struct hv_kafka_budget {
-    int64_t queue_kbytes, queue_messages, fetch_bytes, partition_bytes;
+    int64_t queue_kbytes, queue_messages, fetch_bytes;
     uint64_t wake_bytes;                /* consumed bytes after which the fetchers are woken */
 } hv_kafka_budget;
 
