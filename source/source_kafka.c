@@ -270,6 +270,8 @@ kafka_poll(hv_source *source, int timeout_ms, hv_source_item *ret, hv_err *err)
     ret->kind = HV_SOURCE_NOTHING;
     ret->tag = NULL;
     ret->generation = 0;
+    if (atomic_load_explicit(&k->reconnect, memory_order_relaxed))
+        upkeep(k);
     for (;;) {
         bool found;
         uint64_t before = atomic_load_explicit(&k->popped, memory_order_relaxed);
@@ -311,6 +313,7 @@ kafka_close(hv_source *source)
         hv_kafka_drop_topics(k);
         hv_kafka_conn_release(k->locked.conn);
     }
+    hv_kafka_owner_leave(k->owner);
     hv_kafka_drop_table(k);
     free(k->poll.headers);
     hv_kafka_settings_clear(&k->settings);
@@ -387,8 +390,10 @@ hv_source_kafka_open(const hv_kafka_config *config, hv_source **ret, hv_err *err
     hv_rc rc = hv_kafka_settings_copy(config, &k->settings, err);
     if (rc == HV_OK) {
         k->budget = hv_kafka_budget_of(k->settings.queue_bytes);
-        rc = hv_kafka_conn_open(k, &k->locked.conn, err);
+        rc = hv_kafka_owner_new(k, &k->owner, err);
     }
+    if (rc == HV_OK)
+        rc = hv_kafka_conn_open(k, &k->locked.conn, err);
     if (rc == HV_OK)
         rc = set_location(k, err);
     if (rc == HV_OK)

@@ -80,9 +80,13 @@ hv_rc hv_kafka_set_security(rd_kafka_conf_t *conf, const hv_kafka_settings *sett
 
 /* ---- one connection ---- */
 
+/* What callbacks of librdkafka reach the source by: a connection may outlive it, see source_kafka_conn.c. */
+typedef struct hv_kafka_owner hv_kafka_owner;
+
 typedef struct hv_kafka_conn {
     rd_kafka_t *rk;
     hv_kafka_credentials credentials;   /* poll thread only */
+    hv_kafka_owner *owner;
     atomic_uint references;
 } hv_kafka_conn;
 
@@ -126,6 +130,7 @@ typedef struct hv_kafka {
     hv_source source;                   /* first, so that one pointer is both */
     hv_kafka_settings settings;
     hv_kafka_budget budget;
+    hv_kafka_owner *owner;
     char location[512];
     char only_hub[HV_HUB_SIZE];         /* EntityPath of the connection string; empty: none */
 
@@ -168,13 +173,18 @@ typedef struct hv_kafka {
     _Atomic int watch_patience;         /* the time without progress is stall_ms times this */
 } hv_kafka;
 
+hv_rc hv_kafka_owner_new(struct hv_kafka *k, hv_kafka_owner **ret, hv_err *err) HV_MUST_USE;
+/* Waits a moment for connections to end; from now on no callback reaches the source. Accepts NULL. */
+void hv_kafka_owner_leave(hv_kafka_owner *owner);
+
 /* Connects, or rather begins to. */
 hv_rc hv_kafka_conn_open(hv_kafka *k, hv_kafka_conn **ret, hv_err *err) HV_MUST_USE;
 /* The present connection, with a reference; release when done. */
 hv_kafka_conn *hv_kafka_conn_hold(hv_kafka *k);
 void hv_kafka_conn_release(hv_kafka_conn *conn);
 HV_DEFINE_AUTO(hv_kafka_conn, hv_kafka_conn_release);
-/* Replaces the connection, and goes on with every partition where it stands. Poll thread. */
+/* Replaces the connection, and goes on with every partition where it stands. Poll thread, with no record lent: one that is held keeps
+ * librdkafka from ending its threads, and so the old connection from going. */
 hv_rc hv_kafka_reconnect(hv_kafka *k, hv_err *err) HV_MUST_USE;
 /* Takes over a password that was changed in its file; false if it was not. Poll thread. */
 bool hv_kafka_refresh_credentials(hv_kafka *k);
@@ -215,12 +225,22 @@ bool hv_kafka_parse_partition(const char *text, char *hub, size_t size, int32_t 
 void hv_kafka_keep_error(hv_kafka *k, rd_kafka_resp_err_t code, const char *reason);
 /* NULL, or what is wrong with this version (as rd_kafka_version() has it). */
 const char *hv_kafka_version_warning(int version, bool oauth);
-void hv_kafka_on_error(rd_kafka_t *rk, int code, const char *reason, void *source);
+/* The callback of librdkafka; its last argument is the owner. */
+void hv_kafka_on_error(rd_kafka_t *rk, int code, const char *reason, void *owner);
+/* NULL once the source is closed. */
+hv_kafka *hv_kafka_of_owner(hv_kafka_owner *owner);
 
 /* ---- questions (any thread) ---- */
 
 hv_rc hv_kafka_hubs(hv_source *source, int timeout_ms, hv_source_hub **ret, size_t *count, hv_err *err) HV_MUST_USE;
 hv_rc hv_kafka_watermarks(hv_source *source, hv_source_watermarks *asked, size_t count, int timeout_ms, hv_err *err) HV_MUST_USE;
+typedef struct hv_kafka_found {
+    int partitions;
+    bool has_controller;                /* one of the brokers is the controller */
+} hv_kafka_found;
+
+/* Looks for one hub. HV_NOT_FOUND, HV_AUTH, or what asking fails with. */
+hv_rc hv_kafka_find(hv_kafka *k, hv_kafka_conn *conn, const char *hub, int timeout_ms, hv_kafka_found *ret, hv_err *err) HV_MUST_USE;
 /* Fills identities where source and librdkafka have them. */
 void hv_kafka_fill_identities(hv_kafka_conn *conn, hv_source_hub *hubs, size_t count, int timeout_ms);
 bool hv_kafka_known_watermarks(hv_source *source, const char *hub, int32_t partition, int64_t *low, int64_t *high);

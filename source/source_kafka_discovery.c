@@ -78,27 +78,39 @@ find_all(hv_kafka *k, hv_kafka_conn *conn, int timeout_ms, hv_source_hub **ret, 
     return HV_OK;
 }
 
-/* HV_NOT_FOUND, HV_AUTH, or what asking fails with. */
-static hv_rc
-find_one(hv_kafka *k, hv_kafka_conn *conn, const char *name, int timeout_ms, int *partitions, hv_err *err)
+static bool
+has_controller(rd_kafka_t *rk, const struct rd_kafka_metadata *metadata)
+{
+    int32_t controller = rd_kafka_controllerid(rk, 0);
+
+    for (int i = 0; i < metadata->broker_cnt; i++)
+        if (metadata->brokers[i].id == controller)
+            return true;
+    return false;
+}
+
+hv_rc
+hv_kafka_find(hv_kafka *k, hv_kafka_conn *conn, const char *hub, int timeout_ms, hv_kafka_found *ret, hv_err *err)
 {
     HV_AUTO(free_metadata) const struct rd_kafka_metadata *metadata = NULL;
-    rd_kafka_topic_t *topic = rd_kafka_topic_new(conn->rk, name, NULL);
+    rd_kafka_topic_t *topic = rd_kafka_topic_new(conn->rk, hub, NULL);
 
     if (topic == NULL)
-        return hv_err_set(err, HV_USAGE, "librdkafka refuses hub '%s': %s", name, rd_kafka_err2str(rd_kafka_last_error()));
+        return hv_err_set(err, HV_USAGE, "librdkafka refuses hub '%s': %s", hub, rd_kafka_err2str(rd_kafka_last_error()));
     hv_rc rc = ask(k, conn, topic, timeout_ms, &metadata, err);
     rd_kafka_topic_destroy(topic);
     if (rc != HV_OK)
         return rc;
-    *partitions = 0;
+    hv_kafka_found found = {.has_controller = has_controller(conn->rk, metadata)};
     for (int i = 0; i < metadata->topic_cnt; i++) {
-        if (strcmp(metadata->topics[i].topic, name) != 0)
+        const rd_kafka_metadata_topic_t *at = &metadata->topics[i];
+        if (strcmp(at->topic, hub) != 0)
             continue;
-        *partitions = metadata->topics[i].partition_cnt;
-        if (*partitions == 0 && metadata->topics[i].err != RD_KAFKA_RESP_ERR_NO_ERROR)
-            return hv_err_set(err, hv_kafka_rc(metadata->topics[i].err), "hub '%s': %s", name, rd_kafka_err2str(metadata->topics[i].err));
+        found.partitions = at->partition_cnt;
+        if (at->partition_cnt == 0 && at->err != RD_KAFKA_RESP_ERR_NO_ERROR)
+            return hv_err_set(err, hv_kafka_rc(at->err), "hub '%s': %s", hub, rd_kafka_err2str(at->err));
     }
+    *ret = found;
     return HV_OK;
 }
 
@@ -115,14 +127,14 @@ find_listed(hv_kafka *k, hv_kafka_conn *conn, const char *const *names, size_t n
         return hv_err_set(err, HV_NOMEM, "no memory for %zu hubs", name_count);
     for (size_t i = 0; i < name_count; i++) {
         int64_t left = until - hv_clock_boot_ms();
-        int partitions = 0;
-        hv_rc rc = find_one(k, conn, names[i], left > 1 ? (int)left : 1, &partitions, err);
+        hv_kafka_found found = {0};
+        hv_rc rc = hv_kafka_find(k, conn, names[i], left > 1 ? (int)left : 1, &found, err);
         refused += rc == HV_AUTH;
         if (rc != HV_OK && rc != HV_NOT_FOUND && (rc != HV_AUTH || refused == name_count)) {
             free(hubs);
             return rc;
         }
-        fill_hub(&hubs[i], names[i], partitions);
+        fill_hub(&hubs[i], names[i], found.partitions);
     }
     *ret = hubs;
     *count = name_count;

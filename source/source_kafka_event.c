@@ -170,19 +170,19 @@ hv_kafka_keep_error(hv_kafka *k, rd_kafka_resp_err_t code, const char *reason)
 
 /* Called inside consumer_poll, so in the poll thread. */
 void
-hv_kafka_on_error(rd_kafka_t *rk, int code, const char *reason, void *source)
+hv_kafka_on_error(rd_kafka_t *rk, int code, const char *reason, void *owner)
 {
-    hv_kafka *k = source;
+    hv_kafka *k = hv_kafka_of_owner(owner);
     char hub[HV_HUB_SIZE];
     int32_t partition;
 
-    if (k->poll.ignore_errors)
+    if (k == NULL || k->poll.ignore_errors)
         return;
     if (!hv_kafka_parse_partition(reason, hub, sizeof hub, &partition)) {
         hv_kafka_keep_error(k, (rd_kafka_resp_err_t)code, reason);
     } else {
         hv_kafka_entry *entry = hv_kafka_find_entry(k, hub, partition);
-        if (entry != NULL)
+        if (entry != NULL && entry->state == HV_KAFKA_RUNNING)
             hv_kafka_set_error(k, entry, (rd_kafka_resp_err_t)code);
     }
     rd_kafka_yield(rk);                 /* so that consumer_poll returns and the error is told now */

@@ -159,11 +159,9 @@ take_configs(rd_kafka_event_t *event, hv_source_hub_policy *ret, hv_err *err)
     return HV_OK;                       /* refused, or not supported */
 }
 
-hv_rc
-hv_kafka_hub_policy(hv_source *source, const char *hub, int timeout_ms, hv_source_hub_policy *ret, hv_err *err)
+static hv_rc
+describe_hub(hv_kafka_conn *conn, const char *hub, int timeout_ms, hv_source_hub_policy *ret, hv_err *err)
 {
-    hv_kafka *k = (hv_kafka *)source;
-    HV_AUTO(hv_kafka_conn_release) hv_kafka_conn *conn = hv_kafka_conn_hold(k);
     rd_kafka_ConfigResource_t *resource = rd_kafka_ConfigResource_new(RD_KAFKA_RESOURCE_TOPIC, hub);
     rd_kafka_AdminOptions_t *options = rd_kafka_AdminOptions_new(conn->rk, RD_KAFKA_ADMIN_OP_DESCRIBECONFIGS);
     rd_kafka_queue_t *queue = rd_kafka_queue_new(conn->rk);
@@ -173,12 +171,30 @@ hv_kafka_hub_policy(hv_source *source, const char *hub, int timeout_ms, hv_sourc
     rd_kafka_DescribeConfigs(conn->rk, &resource, 1, options, queue);
     rd_kafka_event_t *event = rd_kafka_queue_poll(queue, timeout_ms + 100);
     hv_rc rc = take_configs(event, ret, err);
-    if (rc != HV_OK)
-        (void)hv_err_prefix(err, "ask for the policy of hub '%s'", hub);
     if (event != NULL)
         rd_kafka_event_destroy(event);
     rd_kafka_queue_destroy(queue);
     rd_kafka_AdminOptions_destroy(options);
     rd_kafka_ConfigResource_destroy(resource);
     return rc;
+}
+
+/* librdkafka sends this question to the controller, and waits for one for ever. A broker that names none does not answer it. */
+hv_rc
+hv_kafka_hub_policy(hv_source *source, const char *hub, int timeout_ms, hv_source_hub_policy *ret, hv_err *err)
+{
+    hv_kafka *k = (hv_kafka *)source;
+    HV_AUTO(hv_kafka_conn_release) hv_kafka_conn *conn = hv_kafka_conn_hold(k);
+    int64_t until = hv_clock_boot_ms() + timeout_ms;
+    hv_kafka_found found;
+    hv_rc rc = hv_kafka_find(k, conn, hub, timeout_ms, &found, err);
+
+    if (rc == HV_OK && !found.has_controller) {
+        *ret = (hv_source_hub_policy){.cleanup = HV_SOURCE_CLEANUP_UNKNOWN, .retention_ms = -1};
+        return HV_OK;
+    }
+    int64_t left = until - hv_clock_boot_ms();
+    if (rc == HV_OK)
+        rc = describe_hub(conn, hub, left > 1 ? (int)left : 1, ret, err);
+    return rc == HV_OK ? HV_OK : hv_err_prefix(err, "ask for the policy of hub '%s'", hub);
 }
