@@ -231,6 +231,22 @@ next_hub(hv_ix_scan *scan, bool *found, hv_err *err)
     memcpy(scan->hub, name.data, name.len);
     scan->hub[name.len] = '\0';
     scan->prefix = hv_ix_key_hub(hub_id);
+    scan->last.len = 0;
+    return HV_OK;
+}
+
+/* The order of LMDB: as bytes, and the shorter one first. */
+static hv_rc
+check_order(hv_ix_scan *scan, hv_err *err)
+{
+    hv_slice key = scan->entries.key;
+    size_t common = key.len < scan->last.len ? key.len : scan->last.len;
+    int order = memcmp(scan->last.bytes, key.data, common);
+
+    if (order > 0 || (order == 0 && scan->last.len >= key.len) || key.len > sizeof scan->last.bytes)
+        return hv_err_set(err, HV_CORRUPT, "entries of '%s' are out of order: rebuild the index", hv_ix_db_name(scan->entries.db));
+    memcpy(scan->last.bytes, key.data, key.len);
+    scan->last.len = key.len;
     return HV_OK;
 }
 
@@ -248,7 +264,7 @@ hv_ix_scan_next(hv_ix_scan *scan, bool *found, hv_err *err)
         bool here = scan->start.len > 0 && hv_ix_begins_with(hv_slice_of(scan->start.bytes, scan->start.len), &scan->prefix);
         rc = hv_ix_cursor_seek(&scan->entries, here ? &scan->start : &scan->prefix, found, err);
     }
-    return rc;
+    return rc == HV_OK ? check_order(scan, err) : rc;
 }
 
 hv_rc

@@ -93,6 +93,7 @@ typedef struct hv_ix_scan {
     hv_ix_key prefix;                   /* of the hub; empty while there is none */
     hv_ix_key hub_start;                /* name to begin with */
     hv_ix_key start;                    /* of the entry to begin with, if its hub is the first one; else empty */
+    hv_ix_key last;                     /* of the entry it stands on; empty before the first one of a hub */
     bool one_hub, started;
 } hv_ix_scan;
 
@@ -101,7 +102,7 @@ hv_rc hv_ix_scan_open(hv_ix_txn *txn, hv_ix_db db, const char *hub, hv_ix_scan *
 void hv_ix_scan_close(hv_ix_scan *scan);
 HV_DEFINE_AUTO_VALUE(hv_ix_scan, hv_ix_scan_close);
 
-/* To the first or next entry. */
+/* To the first or next entry. HV_CORRUPT if it does not sort behind the one before: pages that lead in a circle would never end. */
 hv_rc hv_ix_scan_next(hv_ix_scan *scan, bool *found, hv_err *err) HV_MUST_USE;
 
 /* The partition of the entry: for databases whose keys have one. */

@@ -118,7 +118,7 @@ cut_meets(hv_ix_txn *txn, const hv_ix_key *partition, const hv_ix_cut *cut, hv_i
     hv_rc rc = hv_ix_cursor_open(txn, HV_IX_SEGMENTS, &segments, err);
     if (rc == HV_OK)
         rc = hv_ix_cursor_seek(&segments, &key, &found, err);
-    while (rc == HV_OK && found && hv_ix_begins_with(segments.key, &key)) {
+    for (uint32_t i = 0; rc == HV_OK && found && i < cut->segment_count && hv_ix_begins_with(segments.key, &key); i++) {
         rc = hv_ix_read_segment(&segments.value, &segment, err);
         if (rc != HV_OK)
             return rc;

@@ -6,6 +6,7 @@
 #include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
+#include <sys/resource.h>
 #include <sys/stat.h>
 #include <sys/wait.h>
 #include <unistd.h>
@@ -171,6 +172,45 @@ read_damaged(const char *wanted)
     return strcmp(hv_buf_slice(&text).data, wanted) == 0 ? SAME : WRONG;
 }
 
+/* Exchange the entries of each leaf page that holds exactly two, with keys of cuts. The layout is that of struct MDB_page and
+ * struct MDB_node in mdb.c. */
+static int
+exchange_entries(void)
+{
+    enum { PAGE = 4096, FLAGS = 10, LOWER = 12, POINTERS = 16, KEY_SIZE = 6, IS_LEAF = 2 };
+    off_t size = file_size();
+    int exchanged = 0;
+    int fd = open(path, O_RDWR | O_CLOEXEC);
+
+    ck_assert_int_ge(fd, 0);
+    for (off_t page = 0; page < size; page += PAGE) {
+        uint16_t flags, lower, pointers[2], key_size = 0;
+        ck_assert_int_eq(pread(fd, &flags, 2, page + FLAGS), 2);
+        ck_assert_int_eq(pread(fd, &lower, 2, page + LOWER), 2);
+        ck_assert_int_eq(pread(fd, pointers, 4, page + POINTERS), 4);
+        bool two = flags == IS_LEAF && lower == POINTERS + 4;
+        if (!two || pread(fd, &key_size, 2, page + pointers[0] + KEY_SIZE) != 2 || key_size != 20)
+            continue;
+        uint16_t other[2] = {pointers[1], pointers[0]};
+        ck_assert_int_eq(pwrite(fd, other, 4, page + POINTERS), 4);
+        exchanged++;
+    }
+    close(fd);
+    return exchanged;
+}
+
+START_TEST(entries_that_are_out_of_order_are_reported)
+{
+    HV_AUTO(hv_buf_free) hv_buf text = HV_BUF_INIT(1 << 20);
+    hv_err err;
+
+    ck_assert_int_gt(exchange_entries(), 0);
+    hv_index *index = sample_open(dir.path, 1 << 20);
+    expect_damage(hv_index_dump(index, append_line, &text, &err), &err);
+    hv_index_close(index);
+}
+END_TEST
+
 /* The number of the transaction in one of the two meta pages (mdb.c, struct MDB_meta). LMDB then goes by the other page, which is
  * the state one transaction ago: consistent, and what an archiver that starts with an old copy of the disk copes with as well. */
 static bool
@@ -196,6 +236,7 @@ START_TEST(no_flipped_bit_anywhere_makes_the_index_tell_something_else)
         pid_t child = fork();
         if (child == 0) {
             signal(SIGABRT, SIG_DFL), signal(SIGSEGV, SIG_DFL), signal(SIGBUS, SIG_DFL);
+            setrlimit(RLIMIT_CORE, &(struct rlimit){.rlim_cur = 0});
             alarm(20);
             _exit(read_damaged(wanted.data));
         }
@@ -224,6 +265,7 @@ main(void)
     tcase_add_test(tests, a_flipped_bit_in_a_block_is_reported);
     tcase_add_test(tests, a_flipped_bit_in_a_key_does_not_move_the_position);
     tcase_add_test(tests, a_flipped_bit_in_the_name_of_the_vault_is_reported);
+    tcase_add_test(tests, entries_that_are_out_of_order_are_reported);
     tcase_add_loop_test(tests, no_flipped_bit_anywhere_makes_the_index_tell_something_else, 0, 4);
     return ck_hv_run("index damage", tests);
 }
