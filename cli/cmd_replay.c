@@ -9,11 +9,26 @@
 enum { THREADS = 2 };
 
 static hv_rc
+replay_or_follow(const hv_cli *cli, hv_replay *replay, hv_sink *sink, hv_err *err)
+{
+    HV_AUTO(hv_sources_close) hv_sources *sources = NULL;
+    size_t count;
+
+    if (!hv_args_has(cli->args, "--follow"))
+        return hv_replay_run(replay, sink, err);
+    hv_rc rc = hv_sources_open(cli->options, &sources, err);
+    if (rc != HV_OK)
+        return rc;
+    hv_source *const *all = hv_sources_all(sources, &count);
+    return hv_replay_follow(replay, all, count, sink, err);
+}
+
+static hv_rc
 run(hv_replay_report *report, hv_replay *replay, const hv_replay_target *target, hv_err *err)
 {
     hv_err second;
 
-    hv_rc rc = hv_replay_run(replay, target->sink, err);
+    hv_rc rc = replay_or_follow(report->cli, replay, target->sink, err);
     if (rc == HV_OK)
         rc = hv_replay_target_sync(target, err);
     hv_rc told = hv_replay_report_end(report, replay, target, &second);
@@ -34,7 +49,10 @@ run(hv_replay_report *report, hv_replay *replay, const hv_replay_target *target,
 static bool
 bar_is_welcome(const hv_cli *cli)
 {
-    return cli->terminal && (hv_args_has(cli->args, "--out") || !isatty(fileno(cli->to)));
+    const char *sink = hv_args_text(cli->args, "--sink");
+    bool elsewhere = hv_args_has(cli->args, "--out") || (sink != NULL && strcmp(sink, "kafka") == 0);
+
+    return cli->terminal && (elsewhere || !isatty(fileno(cli->to)));
 }
 
 hv_rc
@@ -44,10 +62,11 @@ hv_cmd_replay(hv_cli *cli, hv_err *err)
     HV_AUTO(hv_vault_close) hv_vault *vault = NULL;
     HV_AUTO(hv_replay_words_clear) hv_replay_words words = {.hubs = NULL};
     HV_AUTO(hv_replay_close) hv_replay *replay = NULL;
-    HV_AUTO(hv_replay_target_close) hv_replay_target target = {.fd = -1};
+    HV_AUTO(hv_replay_target_close) hv_replay_target target;
     hv_replay_report report = {.cli = cli, .progress = hv_progress_begin(cli)};
     hv_replay_forecast forecast;
 
+    hv_replay_target_init(&target);
     hv_rc rc = hv_replay_words_read(cli, &words, err);
     if (rc == HV_OK)
         rc = hv_stop_signals_start(&signals, err);

@@ -8,6 +8,8 @@
 
 #include "cli/progress.h"
 #include "replay/replay.h"
+#include "replay/sinks.h"
+#include "server/sources.h"
 
 extern const hv_flag hv_replay_flags[];
 extern const hv_flag hv_show_flags[];
@@ -33,16 +35,26 @@ hv_rc hv_replay_words_read(const hv_cli *cli, hv_replay_words *ret, hv_err *err)
 /* Where the events go. */
 typedef struct hv_replay_target {
     hv_sink *sink;
+    hv_options options;                 /* of --target */
+    hv_sources *sources;                /* tokens and properties of a connection */
+    hv_kafka_config broker;
+    hv_kafka_topic_map *topics;
+    char **hubs;                        /* of `topics` */
+    hv_kafka_partition_map *partitions;
+    char id[40];                        /* made up, where none was given */
     int fd;                             /* of a file that has to be synchronised and closed; -1: none */
     const char *name;
     bool is_stdout;
 } hv_replay_target;
 
+void hv_replay_target_init(hv_replay_target *target);
 void hv_replay_target_close(hv_replay_target *target);
 HV_DEFINE_AUTO_VALUE(hv_replay_target, hv_replay_target_close);
 
-/* HV_EXISTS for a file that is there already. */
-hv_rc hv_replay_target_open(const hv_cli *cli, hv_replay_target *ret, hv_err *err) HV_MUST_USE;
+/* `to` comes from hv_replay_target_init(), and is closed whatever the answer. HV_EXISTS for a file that is there already. */
+hv_rc hv_replay_target_open(const hv_cli *cli, hv_replay_target *to, hv_err *err) HV_MUST_USE;
+/* The part of it that is about --sink kafka. */
+hv_rc hv_replay_target_kafka(const hv_cli *cli, hv_replay_target *to, hv_err *err) HV_MUST_USE;
 /* What was written to a file is durable. */
 hv_rc hv_replay_target_sync(const hv_replay_target *target, hv_err *err) HV_MUST_USE;
 
@@ -51,8 +63,6 @@ typedef struct hv_replay_report {
     const hv_cli *cli;
     const atomic_bool *stop;
     hv_progress progress;
-    uint64_t bytes_before;
-    char lost[512];                     /* the first events that were lost while following */
 } hv_replay_report;
 
 hv_replay_observer hv_replay_report_observer(hv_replay_report *report);

@@ -240,6 +240,7 @@ hv_replay_words_read(const hv_cli *cli, hv_replay_words *ret, hv_err *err)
                           : strcmp(order, "time") == 0 ? HV_REPLAY_BY_TIME
                                                        : HV_REPLAY_BY_OFFSET;
     words.request.skip_damaged = damaged != NULL && strcmp(damaged, "skip") == 0;
+    words.request.follow = hv_args_has(cli->args, "--follow");
     hv_rc rc = read_cursor(cli, &words, err);
     if (rc == HV_OK)
         rc = read_hubs(cli, &words, err);

@@ -1,10 +1,17 @@
 /* From flags to a sink. */
 #include <errno.h>
 #include <fcntl.h>
+#include <stdlib.h>
 #include <unistd.h>
 
 #include "cli/replay_cli.h"
-#include "replay/sinks.h"
+
+void
+hv_replay_target_init(hv_replay_target *target)
+{
+    *target = (hv_replay_target){.fd = -1, .name = "standard output"};
+    hv_options_init(&target->options);
+}
 
 void
 hv_replay_target_close(hv_replay_target *target)
@@ -12,7 +19,14 @@ hv_replay_target_close(hv_replay_target *target)
     hv_sink_close(target->sink);
     if (target->fd >= 0)
         (void)close(target->fd);
-    *target = (hv_replay_target){.fd = -1};
+    hv_sources_close(target->sources);
+    for (size_t i = 0; target->hubs != NULL && target->hubs[i] != NULL; i++)
+        free(target->hubs[i]);
+    free(target->hubs);
+    free(target->topics);
+    free(target->partitions);
+    hv_options_clear(&target->options);
+    target->sink = NULL;
 }
 
 /* Events are somebody's data: nobody else may read the file. */
@@ -66,30 +80,25 @@ open_sink(const hv_args *args, const char *kind, hv_sink_file to, hv_sink **ret,
 }
 
 hv_rc
-hv_replay_target_open(const hv_cli *cli, hv_replay_target *ret, hv_err *err)
+hv_replay_target_open(const hv_cli *cli, hv_replay_target *target, hv_err *err)
 {
-    HV_AUTO(hv_replay_target_close) hv_replay_target target = {.fd = -1, .name = "standard output"};
     const char *path = hv_args_text(cli->args, "--out"), *kind = hv_args_text(cli->args, "--sink");
     hv_sink_file to = {.fd = -1};
     hv_rc rc = HV_OK;
 
+    if (kind != NULL && strcmp(kind, "kafka") == 0)
+        return hv_replay_target_kafka(cli, target, err);
     if (path != NULL) {
-        rc = open_file(path, &target, err);
-        to = (hv_sink_file){.fd = target.fd, .name = path};
+        rc = open_file(path, target, err);
+        to = (hv_sink_file){.fd = target->fd, .name = path};
     } else {
-        target.is_stdout = true;
+        target->is_stdout = true;
         (void)fflush(cli->to);
-        to = (hv_sink_file){.fd = fileno(cli->to), .name = target.name};
+        to = (hv_sink_file){.fd = fileno(cli->to), .name = target->name};
         if (to.fd < 0)
             rc = hv_err_set(err, HV_IO, "standard output cannot be written to: %s", strerror(errno));
     }
-    if (rc == HV_OK)
-        rc = open_sink(cli->args, kind != NULL ? kind : "jsonl", to, &target.sink, err);
-    if (rc != HV_OK)
-        return rc;
-    *ret = target;
-    target = (hv_replay_target){.fd = -1};
-    return HV_OK;
+    return rc == HV_OK ? open_sink(cli->args, kind != NULL ? kind : "jsonl", to, &target->sink, err) : rc;
 }
 
 hv_rc

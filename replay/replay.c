@@ -402,7 +402,8 @@ begin_sink(hv_replay *replay, hv_sink *sink, hv_err *err)
     if (sources == NULL)
         return hv_err_set(err, HV_NOMEM, "no memory for %zu partitions", count);
     for (size_t i = 0; i < count; i++)
-        sources[i] = (hv_sink_source){.partition = parts[i].partition, .next = parts[i].next, .end = parts[i].end};
+        sources[i] = (hv_sink_source){.partition = parts[i].partition, .next = parts[i].next, .end = parts[i].end,
+                                       .empty = parts[i].empty};
     hv_sink_start start = {.vault = replay->vault, .request = replay->request_hash, .live = replay->request.follow,
                            .sources = sources, .source_count = count};
     hv_rc rc = sink->ops->begin(sink, &start, err);

@@ -11,6 +11,7 @@ typedef struct hv_replay_part {
     hv_partition partition;
     int64_t from, end, next;
     int64_t position;                   /* of capture, when it was looked up */
+    bool empty;                         /* there is no event in any of its segments */
     hv_range seen;                      /* from the first to the last cut that was read for it; empty: none yet */
 } hv_replay_part;
 

@@ -331,8 +331,10 @@ find_parts(const catalogue *all, const hv_cursor *cursor, hv_replay_selection *t
     if (to->parts == NULL)
         return hv_err_set(err, HV_NOMEM, "no memory for %zu partitions", all->partition_count);
     for (size_t i = 0; i < all->partition_count; i++)
-        if (is_wanted(to, &all->partitions[i].partition))
-            to->parts[to->part_count++] = make_part(to, cursor, &all->partitions[i].partition, all->partitions[i].range.end);
+        if (is_wanted(to, &all->partitions[i].partition)) {
+            to->parts[to->part_count] = make_part(to, cursor, &all->partitions[i].partition, all->partitions[i].range.end);
+            to->parts[to->part_count++].empty = all->partitions[i].count == 0;
+        }
     return HV_OK;
 }
 
@@ -365,6 +367,7 @@ hv_replay_selection_need(hv_replay_selection *selection, const hv_partition *par
     note_hub(selection, partition->hub, partition->incarnation, false);
     memmove(&parts[low + 1], &parts[low], (selection->part_count - low) * sizeof *parts);
     parts[low] = make_part(selection, NULL, partition, 0);
+    parts[low].empty = true;
     selection->part_count++;
     *ret = low;
     *added = true;

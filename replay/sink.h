@@ -18,6 +18,7 @@ typedef struct hv_sink_source {
     hv_partition partition;
     int64_t next;                       /* first offset that will come; a sink that remembers an earlier run raises it in begin */
     int64_t end;                        /* of what is asked from the archive; next == end: nothing */
+    bool empty;                         /* the archive has no event of it at all */
 } hv_sink_source;
 
 typedef struct hv_sink_start {

@@ -185,6 +185,8 @@ kafka_begin(hv_sink *sink, hv_sink_start *start, hv_err *err)
     for (size_t i = 0; rc == HV_OK && i < start->source_count; i++) {
         hv_kafka_target *target;
         int64_t next;
+        if (start->sources[i].empty && !start->live)
+            continue;                   /* nothing of it will come, so it needs no target */
         rc = hv_kafka_targets_find(kafka->targets, &start->sources[i].partition, &target, &next, err);
         if (rc == HV_OK && next > start->sources[i].next)
             start->sources[i].next = next;

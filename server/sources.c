@@ -16,6 +16,8 @@ struct hv_sources {
     size_t count;
     hv_token_provider *tokens;          /* NULL without OAuth */
     char *resource;                     /* what the tokens are for */
+    char **extra;                       /* further properties of librdkafka, names and values in turn */
+    size_t extra_count;
 };
 
 void
@@ -30,6 +32,9 @@ hv_sources_close(hv_sources *sources)
         free(sources->hubs[s]);
     }
     hv_token_provider_close(sources->tokens);
+    for (size_t i = 0; i < sources->extra_count; i++)
+        free(sources->extra[i]);
+    free(sources->extra);
     free(sources->resource);
     free(sources->sources);
     free(sources->hubs);
@@ -128,6 +133,7 @@ kafka_config(const hv_options *options, hv_sources *sources, size_t handles)
         .include = options->source_include.items, .include_count = options->source_include.count,
         .exclude = options->source_exclude.items, .exclude_count = options->source_exclude.count,
         .hubs = options->source_hubs.items, .hub_count = options->source_hubs.count, .group = options->source_group,
+        .extra = (const char *const *)sources->extra, .extra_count = sources->extra_count,
         .queue_bytes = (uint64_t)options->archiver_memory / 4 / handles};
 }
 
@@ -158,7 +164,7 @@ open_one(hv_sources *sources, hv_kafka_config *config, const char *hub, const ch
 }
 
 static hv_rc
-open_all(const hv_options *options, hv_sources *sources, char **extra, size_t extra_count, hv_err *err)
+open_all(const hv_options *options, hv_sources *sources, hv_err *err)
 {
     const hv_texts *credentials = &options->source_hub_credentials;
     bool shared = credentials->count == 0 || options->source_hubs.count > 0 || options->source_connection_string_file != NULL;
@@ -170,8 +176,6 @@ open_all(const hv_options *options, hv_sources *sources, char **extra, size_t ex
     if (sources->sources == NULL || sources->hubs == NULL)
         return hv_err_set(err, HV_NOMEM, "no memory for %zu sources", handles);
     hv_kafka_config config = kafka_config(options, sources, handles);
-    config.extra = (const char *const *)extra;
-    config.extra_count = extra_count;
     for (size_t c = 0; rc == HV_OK && c < credentials->count; c++) {
         char hub[HV_HUB_SIZE];
         hv_kafka_config own = config;
@@ -184,26 +188,43 @@ open_all(const hv_options *options, hv_sources *sources, char **extra, size_t ex
     return rc;
 }
 
+static hv_rc
+prepare(const hv_options *options, hv_sources *sources, hv_err *err)
+{
+    if (!hv_options_have_source(options))
+        return hv_err_set(err, HV_USAGE, "no source is configured: set source.bootstrap, or a connection string");
+    hv_rc rc = options->source_auth == HV_AUTH_OAUTH ? open_tokens(options, sources, err) : HV_OK;
+    return rc == HV_OK ? split_extra(&options->source_rdkafka, &sources->extra, &sources->extra_count, err) : rc;
+}
+
 hv_rc
 hv_sources_open(const hv_options *options, hv_sources **ret, hv_err *err)
 {
     HV_AUTO(hv_sources_close) hv_sources *sources = calloc(1, sizeof *sources);
-    char **extra = NULL;
-    size_t extra_count = 0;
 
     if (sources == NULL)
         return hv_err_set(err, HV_NOMEM, "no memory for sources");
-    hv_rc rc = options->source_auth == HV_AUTH_OAUTH ? open_tokens(options, sources, err) : HV_OK;
+    hv_rc rc = prepare(options, sources, err);
     if (rc == HV_OK)
-        rc = split_extra(&options->source_rdkafka, &extra, &extra_count, err);
-    if (rc == HV_OK)
-        rc = open_all(options, sources, extra, extra_count, err);
-    for (size_t i = 0; i < extra_count; i++)
-        free(extra[i]);
-    free(extra);
+        rc = open_all(options, sources, err);
     if (rc == HV_OK)
         *ret = HV_TAKE(sources);
     return rc;
+}
+
+hv_rc
+hv_sources_describe(const hv_options *options, hv_sources **ret, hv_kafka_config *config, hv_err *err)
+{
+    HV_AUTO(hv_sources_close) hv_sources *sources = calloc(1, sizeof *sources);
+
+    if (sources == NULL)
+        return hv_err_set(err, HV_NOMEM, "no memory for sources");
+    hv_rc rc = prepare(options, sources, err);
+    if (rc != HV_OK)
+        return rc;
+    *config = kafka_config(options, sources, 1);
+    *ret = HV_TAKE(sources);
+    return HV_OK;
 }
 
 hv_source *const *

@@ -5,7 +5,7 @@
 #define HV_SERVER_SOURCES_H
 
 #include "common/options.h"
-#include "source/source.h"
+#include "source/source_drivers.h"
 
 /* All of them, and what they need while they live. */
 typedef struct hv_sources hv_sources;
@@ -14,6 +14,10 @@ typedef struct hv_sources hv_sources;
 hv_rc hv_sources_open(const hv_options *options, hv_sources **ret, hv_err *err) HV_MUST_USE;
 void hv_sources_close(hv_sources *sources);
 HV_DEFINE_AUTO(hv_sources, hv_sources_close);
+
+/* The connection the options describe, for another client than a source: nothing is opened. What *config points to lives as long as *ret,
+ * and as the options. HV_USAGE without a source in the options. */
+hv_rc hv_sources_describe(const hv_options *options, hv_sources **ret, hv_kafka_config *config, hv_err *err) HV_MUST_USE;
 
 /* Borrowed; live as long as the sources. */
 hv_source *const *hv_sources_all(const hv_sources *sources, size_t *count);
