@@ -43,11 +43,17 @@ _hubvault()
     replay' --type')  return ;;
     replay' --order') COMPREPLY=($(compgen -W 'offset time' -- "$word")); return ;;
     replay' --limit')  return ;;
-    replay' --sink') COMPREPLY=($(compgen -W 'jsonl raw avro' -- "$word")); return ;;
+    replay' --sink') COMPREPLY=($(compgen -W 'jsonl raw avro kafka' -- "$word")); return ;;
     replay' --out') COMPREPLY=($(compgen -f -- "$word")); return ;;
     replay' --body') COMPREPLY=($(compgen -W 'json base64' -- "$word")); return ;;
     replay' --separator') COMPREPLY=($(compgen -W 'newline nul none length' -- "$word")); return ;;
     replay' --codec') COMPREPLY=($(compgen -W 'zstandard deflate null' -- "$word")); return ;;
+    replay' --topic')  return ;;
+    replay' --rename')  return ;;
+    replay' --partition-map')  return ;;
+    replay' --bootstrap')  return ;;
+    replay' --target') COMPREPLY=($(compgen -f -- "$word")); return ;;
+    replay' --id')  return ;;
     replay' --rate')  return ;;
     replay' --speed')  return ;;
     replay' --longest-pause')  return ;;
@@ -68,7 +74,7 @@ _hubvault()
     fi
     case "$verb" in
     run) flags+='  --once' ;;&
-    replay) flags+='  --from --to --from-offset --to-offset --cursor --cursor-file --incarnation --partition --key --key-glob --key-base64 --header --type --order --limit --sink --out --body --separator --codec --rate --speed --longest-pause --damaged --dry-run' ;;&
+    replay) flags+='  --from --to --from-offset --to-offset --cursor --cursor-file --incarnation --partition --key --key-glob --key-base64 --header --type --order --limit --sink --out --body --separator --codec --topic --rename --partition-map --bootstrap --target --id --no-transactions --rate --speed --longest-pause --damaged --follow --dry-run' ;;&
     show) flags+='  --incarnation' ;;&
     verify) flags+='  --quick --no-index --threads' ;;&
     index) flags+=' rebuild --into --partial' ;;&

@@ -6,7 +6,7 @@
 
 #include "replay/sink.h"
 #include "segment/header.h"
-#include "source/source_drivers.h"
+#include "source/kafka_config.h"
 
 /* ---- files, pipes, standard output ---- */
 

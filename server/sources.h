@@ -5,7 +5,8 @@
 #define HV_SERVER_SOURCES_H
 
 #include "common/options.h"
-#include "source/source_drivers.h"
+#include "source/kafka_config.h"
+#include "source/source.h"
 
 /* All of them, and what they need while they live. */
 typedef struct hv_sources hv_sources;

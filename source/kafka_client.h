@@ -6,7 +6,7 @@
 
 #include <librdkafka/rdkafka.h>
 
-#include "source/source_drivers.h"
+#include "source/kafka_config.h"
 
 /* Which handle, and what it needs beyond the connection. */
 typedef struct hv_kafka_client_config {

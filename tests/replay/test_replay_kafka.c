@@ -8,6 +8,7 @@
 #include "replay/kafka_positions.h"
 #include "replay/replay.h"
 #include "replay/sinks.h"
+#include "source/source_drivers.h"
 #include "tests/harness/check_hv.h"
 #include "tests/harness/mock_broker.h"
 #include "tests/replay/vault_builder.h"
