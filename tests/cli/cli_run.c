@@ -126,8 +126,8 @@ add_two_classes(hv_index *index)
     add_cut(index, &partition, &(hv_index_cut){.range = {3, 13}, .segments = segments, .segment_count = 2, .gaps = &gap, .gap_count = 1});
 }
 
-void
-cli_make_vault(const scratch_dir *dir)
+static void
+make_vault(const scratch_dir *dir, int64_t sales_sealed_ms)
 {
     HV_AUTO(hv_options_clear) hv_options options;
     hv_vault *vault = NULL;
@@ -147,5 +147,19 @@ cli_make_vault(const scratch_dir *dir)
     add_plain(vault->index, "orders", 2, 0, 0, 3, 1795510800000, 1795510810000);
     add_two_classes(vault->index);
     add_plain(vault->index, "orders", 2, 1, 0, 5, 1795510800500, 1795510820000);
+    if (sales_sealed_ms != 0)
+        add_plain(vault->index, "sales", 1, 0, 0, 1, 1795510800000, sales_sealed_ms);
     hv_vault_close(vault);
+}
+
+void
+cli_make_vault(const scratch_dir *dir)
+{
+    make_vault(dir, 0);
+}
+
+void
+cli_make_vault_sealed_at(const scratch_dir *dir, int64_t sealed_ms)
+{
+    make_vault(dir, sealed_ms);
 }

@@ -33,6 +33,8 @@ void cli_setenv(const char *name, const char *value);
 /* A small vault with an index in dir/vault and dir/index: hubs "orders" (incarnation 1, and 2 with partitions 0 and 1) and "sales". The same
  * bytes in every run but for the id of the vault. */
 void cli_make_vault(const scratch_dir *dir);
+/* The same, and one more segment of hub "sales", which was sealed then. */
+void cli_make_vault_sealed_at(const scratch_dir *dir, int64_t sealed_ms);
 
 /* Writes a file below dir with mode 0600; returns its path in a static buffer that the next call overwrites. */
 const char *cli_write_file(const scratch_dir *dir, const char *name, const char *text);

@@ -1,4 +1,6 @@
+#include <stdio.h>
 #include <string.h>
+#include <sys/resource.h>
 #include <sys/stat.h>
 #include <unistd.h>
 
@@ -192,6 +194,79 @@ START_TEST(a_configuration_that_everybody_can_change_fails)
 }
 END_TEST
 
+static const struct file_limit {
+    rlim_t files;
+    const char *want;
+} file_limits[] = {{100, "failed"}, {600, "warning"}, {1024, "ok"}};
+
+START_TEST(too_few_open_files_are_found)
+{
+    struct rlimit limit;
+
+    ck_assert_int_eq(getrlimit(RLIMIT_NOFILE, &limit), 0);
+    limit.rlim_cur = file_limits[_i].files;
+    ck_assert_int_eq(setrlimit(RLIMIT_NOFILE, &limit), 0);
+    HV_AUTO(cli_result_clear) cli_result result = examine(STORE);
+    expect_check(result, "open files", file_limits[_i].want);
+}
+END_TEST
+
+START_TEST(a_memory_budget_beyond_the_machine_fails)
+{
+    FILE *facts = fopen("/proc/meminfo", "r");
+    unsigned long total_kib = 0;
+
+    ck_assert_ptr_nonnull(facts);
+    ck_assert_int_eq(fscanf(facts, "MemTotal: %lu", &total_kib), 1);
+    fclose(facts);
+    HV_AUTO(cli_result_clear) cli_result result = examine(STORE "archiver.memory = 64G\n");
+    if (total_kib < 64UL << 20)
+        expect_check(result, "memory", "failed");
+    else if (total_kib < 128UL << 20)
+        expect_check(result, "memory", "warning");
+    HV_AUTO(cli_result_clear) cli_result small = examine(STORE "archiver.memory = 16M\n");
+    expect_check(small, "memory", "ok");
+}
+END_TEST
+
+/* The sanitizers map terabytes of address space themselves and do not live under a limit. */
+#if defined(__has_feature)
+#if __has_feature(address_sanitizer) || __has_feature(thread_sanitizer)
+#define SANITIZED 1
+#endif
+#elif defined(__SANITIZE_ADDRESS__) || defined(__SANITIZE_THREAD__)
+#define SANITIZED 1
+#endif
+
+#ifndef SANITIZED
+START_TEST(a_limit_of_address_space_below_the_index_fails)
+{
+    HV_AUTO(cli_result_clear) cli_result fine = examine(STORE);
+    ck_assert_ptr_null(strstr(fine.out, "address space"));
+    struct rlimit limit = {.rlim_cur = (rlim_t)512 << 30, .rlim_max = RLIM_INFINITY};
+    ck_assert_int_eq(setrlimit(RLIMIT_AS, &limit), 0);
+    HV_AUTO(cli_result_clear) cli_result tight = examine("store.dir = nowhere\nindex.map-size = 1T\n");
+    limit.rlim_cur = RLIM_INFINITY;
+    ck_assert_int_eq(setrlimit(RLIMIT_AS, &limit), 0);
+    expect_check(tight, "address space", "failed");
+}
+END_TEST
+#endif
+
+START_TEST(a_clock_before_the_newest_segment_fails)
+{
+    scratch_dir future = scratch_dir_make();
+    char text[700];
+
+    cli_make_vault_sealed_at(&future, 4102444799000);   /* the last second of 2099 */
+    snprintf(text, sizeof text, "store.dir = %s/vault\nindex.dir = %s/index\n", future.path, future.path);
+    HV_AUTO(cli_result_clear) cli_result result = examine(text);
+    expect_check(result, "clock", "failed");
+    cli_expect_like(result.out, "before the newest segment was sealed");
+    scratch_dir_remove(&future);
+}
+END_TEST
+
 START_TEST(without_a_vault_named_the_doctor_says_so)
 {
     HV_AUTO(cli_result_clear) cli_result result = cli_run("doctor", "--output", "json");
@@ -214,6 +289,12 @@ main(void)
     tcase_add_test(tests, a_store_that_is_no_vault_is_told_apart_from_one_that_is_not_there_yet);
     tcase_add_test(tests, a_missing_index_is_a_warning_and_one_of_another_vault_a_failure);
     tcase_add_test(tests, a_configuration_that_everybody_can_change_fails);
+    tcase_add_loop_test(tests, too_few_open_files_are_found, 0, sizeof file_limits / sizeof *file_limits);
+    tcase_add_test(tests, a_memory_budget_beyond_the_machine_fails);
+#ifndef SANITIZED
+    tcase_add_test(tests, a_limit_of_address_space_below_the_index_fails);
+#endif
+    tcase_add_test(tests, a_clock_before_the_newest_segment_fails);
     tcase_add_test(tests, without_a_vault_named_the_doctor_says_so);
     return ck_hv_run("doctor", tests);
 }
