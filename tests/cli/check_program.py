@@ -36,7 +36,8 @@ class Program(unittest.TestCase):
             with open("/dev/full", "w") as full:
                 done = run(*words, stdout=full)
             self.assertEqual(done.returncode, 11, words)
-            self.assertEqual(done.stderr, "hubvault: cannot write all output: No space left on device\n")
+            # stdio forgets the reason when it was an earlier piece that got lost
+            self.assertRegex(done.stderr, "^hubvault: cannot write all output(: No space left on device)?\n$")
 
     def test_a_closed_standard_output_ends_with_11(self):
         done = run("options", preexec_fn=lambda: os.close(1), stdout=None)
