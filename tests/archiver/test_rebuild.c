@@ -91,8 +91,8 @@ START_TEST(the_rebuilt_index_equals_the_lost_one)
     ck_same_index(maker.index, rebuilt);
     ck_assert_int_eq(facts.hubs, 3);
     ck_assert_int_eq(facts.incarnations, 4);
-    ck_assert_int_eq(facts.partitions, 6);
-    ck_assert_int_eq(facts.cuts, 17);
+    ck_assert_int_eq(facts.partitions, 7);
+    ck_assert_int_eq(facts.cuts, 18);
     ck_assert_int_eq(facts.incomplete, 1);
     ck_assert_int_eq(facts.problems, 0);
     ck_assert_int_eq(facts.hashed, 0);
@@ -226,6 +226,50 @@ START_TEST(a_partition_goes_no_further_than_a_damaged_front)
     three_cuts();
     maker_flip(&maker, lead_at(6).text, 500);
     ck_assert_int_eq(rebuild_with_problem(lead_at(6).text), 6);
+}
+END_TEST
+
+/* Another cut of the same offsets takes the place of [12, 18), but for its sibling. */
+static void
+change_all_but_the_sibling(const char *text)
+{
+    HV_AUTO(hv_buf_free) hv_buf sibling = HV_BUF_INIT(1 << 20);
+    hv_partition orders0 = maker_partition("orders", 1, 0);
+    hv_blob_name name = sibling_at(12);
+    hv_blob_attributes attributes = {.has_sha256 = true};
+    hv_err err;
+
+    maker_read(&maker, name.text, &sibling);
+    hv_slice part = hv_buf_slice(&sibling);
+    hv_sha256(&part, 1, attributes.sha256);
+    maker_drop(&maker, name.text);
+    maker_drop(&maker, lead_at(12).text);
+    maker.index_too = false;
+    maker_lead(&maker, &orders0, 12, text);
+    ck_hv_ok(maker.storage->ops->put_new(maker.storage, name.text, &part, 1, &attributes, &err));
+}
+
+START_TEST(a_partition_goes_no_further_than_a_sibling_of_other_bytes_of_the_lead)
+{
+    three_cuts();
+    change_all_but_the_sibling("ddrrdd");
+    ck_assert_int_eq(rebuild_with_problem("a lead of other bytes"), 12);
+}
+END_TEST
+
+START_TEST(a_partition_goes_no_further_than_a_sibling_of_another_cut)
+{
+    three_cuts();
+    change_all_but_the_sibling("dddrrd");
+    ck_assert_int_eq(rebuild_with_problem("another cut than its lead"), 12);
+}
+END_TEST
+
+START_TEST(a_partition_goes_no_further_than_a_sibling_that_was_not_promised)
+{
+    three_cuts();
+    change_all_but_the_sibling("dddddd");
+    ck_assert_int_eq(rebuild_with_problem("no segment of the cut has its place"), 12);
 }
 END_TEST
 
@@ -428,6 +472,9 @@ main(void)
     tcase_add_test(in_memory, a_lost_sibling_of_the_last_cut_is_left_out_without_a_word);
     tcase_add_test(in_memory, a_partition_goes_no_further_than_an_overlap);
     tcase_add_test(in_memory, a_partition_goes_no_further_than_a_damaged_front);
+    tcase_add_test(in_memory, a_partition_goes_no_further_than_a_sibling_of_other_bytes_of_the_lead);
+    tcase_add_test(in_memory, a_partition_goes_no_further_than_a_sibling_of_another_cut);
+    tcase_add_test(in_memory, a_partition_goes_no_further_than_a_sibling_that_was_not_promised);
     tcase_add_test(in_memory, a_partition_goes_no_further_than_a_foreign_blob_in_the_place_of_a_cut);
     tcase_add_test(in_memory, a_foreign_blob_elsewhere_is_told_and_stops_nothing);
     tcase_add_test(in_memory, a_lost_or_damaged_incarnation_record_is_told_once);

@@ -53,8 +53,8 @@ START_TEST(a_rich_vault_is_clean_and_everything_in_it_is_counted)
     ck_clean(&maker, false, &facts);
     ck_assert_int_eq(facts.hubs, 3);
     ck_assert_int_eq(facts.incarnations, 4);
-    ck_assert_int_eq(facts.partitions, 6);
-    ck_assert_int_eq(facts.cuts, 18);
+    ck_assert_int_eq(facts.partitions, 7);
+    ck_assert_int_eq(facts.cuts, 19);
     ck_assert_int_eq(facts.incomplete, 1);
     ck_assert_int_eq(facts.unhashed, 0);
     ck_assert_int_gt(facts.blocks, 50);
@@ -337,13 +337,20 @@ END_TEST
 
 START_TEST(bytes_behind_the_end_are_found)
 {
-    HV_AUTO(hv_buf_free) hv_buf bytes = HV_BUF_INIT(1 << 20);
+    HV_AUTO(hv_buf_free) hv_buf bytes = HV_BUF_INIT(16 << 20);
 
     make_three_cuts(&maker);
     maker_read(&maker, sibling_at(12), &bytes);
-    hv_buf_put_text(&bytes, "x");
-    maker_replace(&maker, sibling_at(12), hv_buf_slice(&bytes), NULL);
-    ck_finds(&maker, HV_FINDING_WRONG_SIZE, sibling_at(12));
+    for (size_t more = 1; more < (8 << 20); more *= 2500) {
+        char size[32];
+        while (more > bytes.len)
+            hv_buf_put_text(&bytes, "garbage that nobody promised");
+        hv_buf_put_text(&bytes, "x");
+        maker_replace(&maker, sibling_at(12), hv_buf_slice(&bytes), NULL);
+        ck_finds(&maker, HV_FINDING_WRONG_SIZE, sibling_at(12));
+        (void)snprintf(size, sizeof size, "%zu", bytes.len);
+        ck_assert_str_eq(told.last.found, size);
+    }
 }
 END_TEST
 
@@ -536,6 +543,19 @@ START_TEST(an_overlapping_cut_is_found_once_wherever_it_ends)
 }
 END_TEST
 
+START_TEST(a_chain_that_goes_on_from_an_overlapping_cut_is_told_of_once)
+{
+    make_three_cuts(&maker);
+    maker.index_too = false;
+    maker_drop(&maker, lead_at(12));
+    maker_drop(&maker, sibling_at(12));
+    maker_cut(&maker, &orders0, 9, "dddddd");
+    maker_cut(&maker, &orders0, 15, "ddd");
+    hv_index_close(HV_TAKE(maker.index));
+    ck_finds(&maker, HV_FINDING_OVERLAP, lead_at(9));
+}
+END_TEST
+
 int
 main(void)
 {
@@ -575,6 +595,7 @@ main(void)
     tcase_add_test(tests, a_sibling_of_a_lead_with_other_bytes_is_found);
     tcase_add_test(tests, a_hole_is_found);
     tcase_add_test(tests, a_chain_that_does_not_begin_at_zero_is_found);
+    tcase_add_test(tests, a_chain_that_goes_on_from_an_overlapping_cut_is_told_of_once);
     tcase_add_test(tests, an_overlapping_cut_is_found_once_wherever_it_ends);
     int failed = ck_hv_run("verify", tests);
 

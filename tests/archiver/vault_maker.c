@@ -130,6 +130,8 @@ class_of(char letter)
         return "blue";
     case 'a':
         return "a";                     /* "<first>.a.avro" sorts before the lead, "<first>.avro" */
+    case 'x':
+        return "red-x";                 /* sorts behind "red", but "red-x.avro" before "red.avro" */
     default:
         return HV_CLASS_DEFAULT;
     }
@@ -303,7 +305,7 @@ maker_rich_vault(vault_maker *m)
 {
     hv_partition orders0 = maker_partition("orders", 1, 0), orders1 = maker_partition("orders", 1, 1);
     hv_partition again0 = maker_partition("orders", 2, 0), pay10 = maker_partition("orders-pay", 1, 10);
-    hv_partition pay2 = maker_partition("orders-pay", 1, 2), a0 = maker_partition("a.b", 1, 0);
+    hv_partition pay2 = maker_partition("orders-pay", 1, 2), a0 = maker_partition("a.b", 1, 0), a1 = maker_partition("a.b", 1, 1);
 
     maker_claim(m, "orders", 1);
     maker_claim(m, "orders", 2);
@@ -328,8 +330,9 @@ maker_rich_vault(vault_maker *m)
     maker_cut(m, &pay10, at, "drgbdrgbdrgb");
     at = maker_plain_cut(m, &pay2, 0, 5);
     at = maker_cut(m, &pay2, at, "ddadrrdAadd");
-    maker_cut(m, &pay2, at, "dadad");
+    maker_cut(m, &pay2, at, "dadxddrxrrd");
     maker_plain_cut(m, &a0, 0, 5);
+    maker_plain_cut(m, &a1, 0, 5);
 }
 
 /* ---- damage ---- */

@@ -2,7 +2,7 @@
  * Vaults for tests: cuts written as text, put through the sealer, recorded in an index; and the hands that damage them.
  *
  * A cut is written as one letter per offset: a small letter is an event of the class that begins with it (d default, r red, g green,
- * b blue, a a), '-' a gap of cause retention, '~' one of cause compaction; a capital is an event that was promised to its class and is
+ * b blue, a a, x red-x), '-' a gap of cause retention, '~' one of cause compaction; a capital is an event that was promised to its class and is
  * missing in its sibling. "dddrr-d" from offset 100 is the cut [100, 107). The content of an event follows from its offset.
  */
 #ifndef HV_TESTS_ARCHIVER_VAULT_MAKER_H
