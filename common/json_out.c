@@ -4,30 +4,38 @@
  * never passes `end`, so what lies behind the text is never read.
  *
  * Strings are most of what is walked. A byte needs a closer look if it is a control character, '"', '\' or not ASCII; eight are tested
- * at once in one word (the usual has-zero trick on w, w ^ '"', w ^ '\'; borrow may raise false alarms only behind a true one, and
- * those cost a closer look).
+ * at once in one word, by the usual has-zero trick on w, w ^ '"', w ^ '\'. A borrow can raise a false alarm only in a byte above a true
+ * one, so the lowest alarm is true.
  */
 #include "common/json_out.h"
 
 #define EACH(byte) (UINT64_C(0x0101010101010101) * (byte))
 
-static bool
-eight_are_plain(const unsigned char *at)
+/* The first of eight bytes that needs a closer look; 8 if none does. */
+static size_t
+plain_of_eight(const unsigned char *at)
 {
     uint64_t word;
 
     memcpy(&word, at, sizeof word);
+#if __BYTE_ORDER__ == __ORDER_BIG_ENDIAN__
+    word = __builtin_bswap64(word);
+#endif
     uint64_t quote = word ^ EACH('"'), backslash = word ^ EACH('\\');
-    uint64_t special = (word - EACH(0x20)) | (quote - EACH(1)) | (backslash - EACH(1)) | word;
-    return (special & EACH(0x80)) == 0;
+    uint64_t special = ((word - EACH(0x20)) | (quote - EACH(1)) | (backslash - EACH(1)) | word) & EACH(0x80);
+    return special == 0 ? 8 : (size_t)__builtin_ctzll(special) / 8;
 }
 
 /* First byte from `at` on that is a control character, '"', '\' or not ASCII; end if none is. */
 static const unsigned char *
 skip_plain(const unsigned char *at, const unsigned char *end)
 {
-    while (end - at >= 8 && eight_are_plain(at))
-        at += 8;
+    while (end - at >= 8) {
+        size_t plain = plain_of_eight(at);
+        at += plain;
+        if (plain < 8)
+            return at;
+    }
     while (at < end && *at >= 0x20 && *at < 0x80 && *at != '"' && *at != '\\')
         at++;
     return at;

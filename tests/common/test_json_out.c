@@ -122,6 +122,30 @@ START_TEST(mutated_documents_are_judged_as_jansson_judges_them)
 }
 END_TEST
 
+/* Eight bytes are looked at at once: two odd neighbours at every place of them, and the bytes next to the odd ones. */
+START_TEST(odd_bytes_are_found_wherever_they_stand)
+{
+    static const unsigned char odd[] = {0x00, 0x01, 0x1f, 0x20, 0x21, '"', '#', '[', '\\', ']', 'a', 0x7e, 0x7f, 0x80, 0xc3, 0xff};
+    unsigned judged[2] = {0, 0};
+
+    for (size_t at = 1; at < 24; at++)
+        for (size_t i = 0; i < sizeof odd; i++)
+            for (size_t j = 0; j < sizeof odd; j++) {
+                char text[27] = "\"aaaaaaaaaaaaaaaaaaaaaaaa\"";
+                bool newline;
+                text[at] = (char)odd[i];
+                text[at + 1] = (char)odd[j];
+                json_t *parsed = json_loadb(text, 26, JSON_DECODE_ANY | JSON_ALLOW_NUL, NULL);
+                bool got = hv_json_valid(hv_slice_of(text, 26), &newline);
+                if (got != (parsed != NULL))
+                    ck_abort_msg("%02x %02x at %zu: we say %d", odd[i], odd[j], at, got);
+                judged[got]++;
+                json_decref(parsed);
+            }
+    ck_assert(judged[0] > 1000 && judged[1] > 1000);
+}
+END_TEST
+
 START_TEST(a_string_is_escaped_no_more_than_needed_and_parses_back_to_the_same_bytes)
 {
     static const char all[] = "quote \" backslash \\ slash / tab \t nl \n cr \r bell \x07 del \x7f nul \0 \xc3\xa9 \xe2\x80\xa8 \xf0\x9f\x98\x80 end";
@@ -214,6 +238,7 @@ main(void)
     tcase_add_test(tests, a_line_break_between_tokens_is_reported_an_escaped_one_is_not);
     tcase_add_test(tests, nesting_is_followed_to_the_limit_and_refused_beyond_it);
     tcase_add_test(tests, mutated_documents_are_judged_as_jansson_judges_them);
+    tcase_add_test(tests, odd_bytes_are_found_wherever_they_stand);
     tcase_add_test(tests, a_string_is_escaped_no_more_than_needed_and_parses_back_to_the_same_bytes);
     tcase_add_test(tests, a_null_slice_is_an_empty_string);
     tcase_add_loop_test(tests, invalid_utf8_is_found_by_both_and_leaves_the_buffer_as_it_was, 0, BAD_UTF8);
