@@ -57,6 +57,7 @@ typedef struct hv_archiver_config {
     int64_t headroom_warning_ms;        /* report when less is left */
     bool commit;                        /* courtesy commits */
     int64_t foreign_wait_ms;            /* how long an incomplete cut found in the store is left to its maker */
+    int64_t retry_ms;                   /* pause before the second try of a put; it doubles up to 30 s. 0: 100 */
     int64_t patience_ms;                /* at the end: how long to go on trying to store the last cuts; they can be read again */
     int64_t give_up_ms;                 /* once: how long a source may be unreachable before the run fails */
     /* The class of an event; NULL: all are HV_CLASS_DEFAULT. The text lives as long as the archiver. Called by polling threads. */

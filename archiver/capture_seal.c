@@ -139,7 +139,8 @@ static void
 retry_later(hv_captured *captured, const hv_seal_job *job, const hv_err *err)
 {
     unsigned doublings = job->attempts < 9 ? job->attempts : 9;
-    int64_t delay_ms = (int64_t)FIRST_RETRY_MS << doublings;
+    int64_t first_ms = hv_engine_config(captured->capture->engine)->retry_ms;
+    int64_t delay_ms = (first_ms > 0 ? first_ms : FIRST_RETRY_MS) << doublings;
 
     captured->sealing_in_engine = false;
     captured->retry_at_boot_ms = hv_clock_boot_ms() + hv_random_jitter(delay_ms > LONGEST_RETRY_MS ? LONGEST_RETRY_MS : delay_ms);

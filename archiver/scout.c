@@ -410,8 +410,8 @@ discover(hv_scout *scout)
     bool soon = tell->rc != HV_OK;
     for (size_t h = 0; h < scout->hub_count; h++)
         soon = soon || scout->hubs[h].expected;
-    scout->next_discovery_boot_ms = hv_clock_boot_ms() +
-        (soon ? FIRST_DISCOVERY_AGAIN_MS : hv_engine_config(scout->capture->engine)->discovery_ms);
+    int64_t pause_ms = hv_engine_config(scout->capture->engine)->discovery_ms;
+    scout->next_discovery_boot_ms = hv_clock_boot_ms() + (soon && pause_ms > FIRST_DISCOVERY_AGAIN_MS ? FIRST_DISCOVERY_AGAIN_MS : pause_ms);
     hv_capture_tell(scout->capture, tell);
 }
 

@@ -98,8 +98,8 @@ setup(void)
     r->config.max_bytes = 3000;
     r->config.block_bytes = 2000;
     r->config.uploaders = 1;
-    r->config.patience_ms = 200;
-    r->config.give_up_ms = 1500;
+    r->config.patience_ms = 100;
+    r->config.give_up_ms = 300;
     rig_produce(r, 1, 0, 5);
     rig_skip(r, 1, 0, 2, 'x');
     rig_produce(r, 1, 0, 25);
