@@ -347,9 +347,11 @@ START_TEST(bytes_behind_the_end_are_found)
             hv_buf_put_text(&bytes, "garbage that nobody promised");
         hv_buf_put_text(&bytes, "x");
         maker_replace(&maker, sibling_at(12), hv_buf_slice(&bytes), NULL);
-        ck_finds(&maker, HV_FINDING_WRONG_SIZE, sibling_at(12));
         (void)snprintf(size, sizeof size, "%zu", bytes.len);
-        ck_assert_str_eq(told.last.found, size);
+        for (int quick = 0; quick <= 1; quick++) {
+            ck_one(&maker, quick == 1, HV_FINDING_WRONG_SIZE, sibling_at(12));
+            ck_assert_str_eq(told.last.found, size);
+        }
     }
 }
 END_TEST
@@ -602,6 +604,7 @@ main(void)
     TCase *in_folder = tcase_create("folder");
     tcase_add_checked_fixture(in_folder, setup_folder, teardown);
     tcase_add_test(in_folder, a_rich_vault_is_clean_and_everything_in_it_is_counted);
-    tcase_add_test(in_folder, a_flipped_bit_anywhere_in_a_block_is_found_with_its_position);
+    tcase_add_test(in_folder, each_damaged_block_is_found_and_the_others_are_still_checked);
+    tcase_add_test(in_folder, swapped_segments_are_found_both);
     return ck_hv_run("verify in a folder", in_folder) | failed;
 }
