@@ -22,6 +22,7 @@ typedef struct hv_verify_facts {
     int64_t incomplete;                 /* last cuts of a partition that lack a sibling: allowed, capture completes them */
     int64_t unhashed;                   /* segments of which the store keeps no SHA-256 */
     int64_t newer;                      /* cuts of the index that came while we ran */
+    int64_t unchecked;                  /* blobs in areas that belong to the vault, but not to this format: ledger, policies, schemas, keys */
     int64_t findings;
     int64_t by_kind[HV_FINDING_KINDS];
     int64_t unreported;                 /* of the findings: counted, but not told one by one, for there were too many in one cut */

@@ -1,6 +1,8 @@
 /* A finding is a row, the summary another one; for programs the summary is the line without a "kind". */
 #include "cli/verify_out.h"
 
+#include <inttypes.h>
+
 static const hv_column finding_columns[] = {
     {.name = "kind", .heading = "FINDING"},
     {.name = "blob"},
@@ -27,6 +29,7 @@ static const hv_column summary_columns[] = {
     {.name = "incomplete", .type = HV_OUT_NUMBER},
     {.name = "unhashed", .type = HV_OUT_NUMBER},
     {.name = "newer", .type = HV_OUT_NUMBER, .json_only = true},
+    {.name = "unchecked", .type = HV_OUT_NUMBER, .json_only = true},
     {.name = "unreported", .type = HV_OUT_NUMBER, .json_only = true},
     {.name = "duration", .type = HV_OUT_DURATION, .heading = "TOOK"},
 };
@@ -87,7 +90,10 @@ hv_verify_out_summary(hv_out *out, const hv_verify_facts *facts, int64_t duratio
     hv_out_number(out, facts->incomplete);
     hv_out_number(out, facts->unhashed);
     hv_out_number(out, facts->newer);
+    hv_out_number(out, facts->unchecked);
     hv_out_number(out, facts->unreported);
     hv_out_number(out, duration_ms);
     hv_out_row_end(out);
+    if (facts->unchecked > 0)
+        hv_out_say(out, "%" PRId64 " blobs of ledger, policies, schemas or keys were not checked", facts->unchecked);
 }

@@ -127,7 +127,8 @@ START_TEST(a_foreign_name_is_found_wherever_it_lies)
         "segments/hub=orders/incarnation=1/partition=0/x.avro",
         "segments/hub=orders/incarnation=01/partition=0/00000000000000000006.avro",
         "segments/hub=orders/incarnation=1/partition=0/00000000000000000003.x.y.avro",
-        "ledger/00",
+        "ledger",
+        "ledgers/00",
     };
 
     make_three_cuts(&maker);
@@ -136,6 +137,20 @@ START_TEST(a_foreign_name_is_found_wherever_it_lies)
         ck_finds(&maker, HV_FINDING_FOREIGN_NAME, names[i]);
         maker_drop(&maker, names[i]);
     }
+}
+END_TEST
+
+START_TEST(blobs_in_areas_of_other_formats_are_counted_and_not_judged)
+{
+    hv_verify_facts facts;
+
+    make_three_cuts(&maker);
+    maker_put(&maker, "keys/a", "x");
+    maker_put(&maker, "ledger/tile/0/000", "x");
+    maker_put(&maker, "policies/b", "x");
+    maker_put(&maker, "schemas/c", "x");
+    ck_clean(&maker, false, &facts);
+    ck_assert_int_eq(facts.unchecked, 4);
 }
 END_TEST
 
@@ -569,6 +584,7 @@ main(void)
     tcase_add_test(tests, one_hub_can_be_verified_alone_and_one_that_does_not_exist_is_not_found);
     tcase_add_test(tests, findings_come_in_the_same_order_whatever_the_threads_do);
     tcase_add_test(tests, a_foreign_name_is_found_wherever_it_lies);
+    tcase_add_test(tests, blobs_in_areas_of_other_formats_are_counted_and_not_judged);
     tcase_add_test(tests, a_missing_or_damaged_marker_is_found);
     tcase_add_test(tests, a_readable_marker_with_other_bytes_is_found);
     tcase_add_test(tests, the_marker_of_another_vault_is_found);
