@@ -91,7 +91,7 @@ put_headers(hv_buf *to, const hv_event *event)
 {
     hv_buf_put_text(to, ",\"headers\":[");
     for (size_t i = 0; i < event->header_count; i++) {
-        hv_buf_put(to, ",{" + (i == 0 ? 1 : 0), i == 0 ? 1 : 2);
+        hv_buf_put_text(to, i == 0 ? "{" : ",{");
         put_text_member(to, "name", event->headers[i].name);
         hv_buf_put_byte(to, ',');
         put_text_member(to, "value", event->headers[i].value);

@@ -332,7 +332,7 @@ produce(kafka_sink *kafka, const hv_kafka_target *target, const hv_event *event)
         return RD_KAFKA_RESP_ERR__FAIL;
     rd_kafka_resp_err_t code = rd_kafka_producev(
         kafka->producer->rk, RD_KAFKA_V_TOPIC(target->topic), RD_KAFKA_V_PARTITION(target->partition),
-        RD_KAFKA_V_MSGFLAGS(RD_KAFKA_MSG_F_COPY), RD_KAFKA_V_KEY(event->key.data, event->key.len),
+        RD_KAFKA_V_MSGFLAGS(RD_KAFKA_MSG_F_COPY), RD_KAFKA_V_KEY(changeable(event->key), event->key.len),
         RD_KAFKA_V_VALUE(changeable(event->value), event->value.len), RD_KAFKA_V_TIMESTAMP(timestamp_ms),
         RD_KAFKA_V_OPAQUE((void *)(intptr_t)event->offset), RD_KAFKA_V_HEADERS(headers), RD_KAFKA_V_END);
     if (code != RD_KAFKA_RESP_ERR_NO_ERROR && headers != NULL)

@@ -101,7 +101,7 @@ hv_demo_broker_send(hv_demo_broker *broker, const char *hub, int32_t partition, 
         (void)rd_kafka_header_add(headers, event->headers[h].name.data, (ssize_t)event->headers[h].name.len,
                                   event->headers[h].value.data, (ssize_t)event->headers[h].value.len);
     rd_kafka_resp_err_t failure = rd_kafka_producev(broker->producer, RD_KAFKA_V_TOPIC(hub), RD_KAFKA_V_PARTITION(partition),
-        RD_KAFKA_V_KEY(event->key.data, event->key.len), RD_KAFKA_V_VALUE(bytes_of(event->value), event->value.len),
+        RD_KAFKA_V_KEY(bytes_of(event->key), event->key.len), RD_KAFKA_V_VALUE(bytes_of(event->value), event->value.len),
         RD_KAFKA_V_TIMESTAMP(event->timestamp_ms), RD_KAFKA_V_HEADERS(headers), RD_KAFKA_V_MSGFLAGS(RD_KAFKA_MSG_F_COPY),
         RD_KAFKA_V_END);
     if (failure == RD_KAFKA_RESP_ERR_NO_ERROR)

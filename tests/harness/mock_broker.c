@@ -121,7 +121,7 @@ mock_broker_produce(mock_broker *broker, const char *topic, int32_t partition, c
     while (code == RD_KAFKA_RESP_ERR__QUEUE_FULL) {
         rd_kafka_headers_t *headers = headers_of(event);
         code = rd_kafka_producev(broker->producer, RD_KAFKA_V_TOPIC(topic), RD_KAFKA_V_PARTITION(partition),
-                                 RD_KAFKA_V_MSGFLAGS(RD_KAFKA_MSG_F_COPY), RD_KAFKA_V_KEY(event->key.data, event->key.len),
+                                 RD_KAFKA_V_MSGFLAGS(RD_KAFKA_MSG_F_COPY), RD_KAFKA_V_KEY(bytes_of(event->key), event->key.len),
                                  RD_KAFKA_V_VALUE(bytes_of(event->value), event->value.len),
                                  RD_KAFKA_V_TIMESTAMP(event->timestamp_ms), RD_KAFKA_V_HEADERS(headers), RD_KAFKA_V_END);
         if (code != RD_KAFKA_RESP_ERR_NO_ERROR)
