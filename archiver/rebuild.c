@@ -5,6 +5,8 @@
  * A problem of a partition is no failure: the cuts before it are recorded, those behind it are passed over, for what capture would
  * not walk on from must not look captured. A failure of the store or of the index ends everything, because then nobody knows what is
  * there. An incomplete cut waits until it is known whether it is the last one.
+ *
+ * Incarnations are recorded last, all at once: an index without any was never rebuilt to its end, whatever else is in it.
  */
 #include "archiver/rebuild.h"
 
@@ -14,6 +16,7 @@
 #include "archiver/incarnation.h"
 #include "archiver/ordered_work.h"
 #include "archiver/vault_walk.h"
+#include "common/array.h"
 
 enum {
     WINDOW = 64,                        /* cuts per thread read ahead of the recording */
@@ -47,6 +50,8 @@ typedef struct rebuild {
 
     char hub[HV_HUB_SIZE];              /* of the names that pass by now */
     hv_partition recorded;              /* hub and incarnation of the last record that passed by */
+    hv_index_incarnation *incarnations; /* read so far; they go into the index at the very end */
+    size_t incarnation_count, incarnation_room;
     bool in_partition;
     hv_partition partition;             /* where the cuts that come back now belong */
     int64_t end;                        /* of its chain */
@@ -312,17 +317,35 @@ take_cut(rebuild *r, item *it, hv_err *err)
 static hv_rc
 take_record(rebuild *r, const item *it, hv_err *err)
 {
-    hv_rc rc = it->problem;
+    if (it->problem != HV_OK) {
+        tell_problem(r, NULL, &it->why);
+        return HV_OK;
+    }
+    if (!hv_array_room(&r->incarnations, r->incarnation_count, &r->incarnation_room, sizeof *r->incarnations))
+        return hv_err_set(err, HV_NOMEM, "no memory for %zu incarnations", r->incarnation_count + 1);
+    r->incarnations[r->incarnation_count++] = it->record;
+    return HV_OK;
+}
 
-    if (rc != HV_OK)
-        *err = it->why;
-    else
-        rc = hv_index_add_incarnation(r->config->index, &it->record, err);
+/* All in one transaction; if the index knows one of them otherwise, each in one of its own. */
+static hv_rc
+record_incarnations(rebuild *r, hv_err *err)
+{
+    hv_rc rc = hv_index_add_incarnations(r->config->index, r->incarnations, r->incarnation_count, err);
+
     if (rc == HV_OK)
-        r->facts.incarnations++;
-    if (!is_about_content(rc))
+        r->facts.incarnations = (int64_t)r->incarnation_count;
+    if (rc != HV_CORRUPT)
         return rc;
-    tell_problem(r, NULL, err);
+    for (size_t i = 0; i < r->incarnation_count; i++) {
+        rc = hv_index_add_incarnation(r->config->index, &r->incarnations[i], err);
+        if (rc != HV_OK && rc != HV_CORRUPT)
+            return rc;
+        if (rc == HV_OK)
+            r->facts.incarnations++;
+        else
+            tell_problem(r, NULL, err);
+    }
     return HV_OK;
 }
 
@@ -466,6 +489,8 @@ rebuild_all(rebuild *r, hv_err *err)
     if (rc == HV_OK)
         rc = flush(r, err);
     if (rc == HV_OK)
+        rc = record_incarnations(r, err);
+    if (rc == HV_OK)
         tell_unmet(r);
     return rc;
 }
@@ -487,6 +512,7 @@ hv_rebuild(const hv_rebuild_config *config, hv_rebuild_facts *ret, hv_err *err)
                         r->facts.problems == 1 ? "" : "s");
     hv_ordered_work_free(r->readers);
     empty_batch(r);
+    free(r->incarnations);
     free(r->known);
     free(r->met);
     free(r);

@@ -38,8 +38,8 @@ typedef struct hv_rebuild_config {
  * HV_OK: the index holds everything that is complete in the store. HV_GAP: the same, but for what was reported: a partition with a
  * hole, an overlap, a damaged segment or a blob that lies in the place of a cut is recorded up to there, as capture would; a record of
  * an incarnation that is missing or damaged, a blob that lies elsewhere, and cuts of the index that the store does not have, are
- * only reported. *ret is written after both. Other codes: as storage and index say; the index then holds a part of the vault, and
- * the same call again goes on.
+ * only reported. *ret is written after both. Other codes: as storage and index say; the index then holds a part of the vault, but no
+ * incarnation that it did not hold before (they are recorded last), and the same call again completes it.
  */
 hv_rc hv_rebuild(const hv_rebuild_config *config, hv_rebuild_facts *ret, hv_err *err) HV_MUST_USE;
 

@@ -85,6 +85,8 @@ HV_DEFINE_AUTO_VALUE(hv_index_cut, hv_index_cut_clear);
 
 /* Equal facts again are HV_OK; other facts for the same incarnation are HV_CORRUPT. */
 hv_rc hv_index_add_incarnation(hv_index *index, const hv_index_incarnation *incarnation, hv_err *err) HV_MUST_USE;
+/* The same for several, all or none of them. */
+hv_rc hv_index_add_incarnations(hv_index *index, const hv_index_incarnation *incarnations, size_t count, hv_err *err) HV_MUST_USE;
 
 typedef struct hv_index_addition {
     const hv_partition *partition;

@@ -73,36 +73,62 @@ find_or_add_hub(writer *to, const char *hub, uint32_t *ret, hv_err *err)
 }
 
 static hv_rc
-add_incarnation(hv_ix_txn *txn, void *arg, hv_err *err)
+record_incarnation(writer *to, const hv_index_incarnation *incarnation, hv_err *err)
 {
-    const hv_index_incarnation *incarnation = arg;
-    writer to = {.txn = txn, .value = HV_BUF_INIT(HV_IX_MAX_VALUE)};
     hv_slice stored;
     bool found = false;
     uint32_t hub_id;
 
-    hv_rc rc = find_or_add_hub(&to, incarnation->hub, &hub_id, err);
-    if (rc == HV_OK) {
-        hv_ix_key key = hv_ix_key_incarnation(hub_id, incarnation->incarnation);
-        hv_ix_write_incarnation(&to.value, incarnation);
-        rc = hv_ix_get_raw(txn, HV_IX_INCARNATIONS, &key, &found, &stored, err);
-        if (rc == HV_OK)
-            rc = (found ? compare : store)(&to, HV_IX_INCARNATIONS, &key, err);
+    hv_rc rc = find_or_add_hub(to, incarnation->hub, &hub_id, err);
+    if (rc != HV_OK)
+        return rc;
+    hv_ix_key key = hv_ix_key_incarnation(hub_id, incarnation->incarnation);
+    hv_ix_write_incarnation(&to->value, incarnation);
+    rc = hv_ix_get_raw(to->txn, HV_IX_INCARNATIONS, &key, &found, &stored, err);
+    return rc == HV_OK ? (found ? compare : store)(to, HV_IX_INCARNATIONS, &key, err) : rc;
+}
+
+typedef struct incarnation_list {
+    const hv_index_incarnation *at;
+    size_t count;
+} incarnation_list;
+
+static hv_rc
+add_incarnations(hv_ix_txn *txn, void *arg, hv_err *err)
+{
+    const incarnation_list *list = arg;
+    writer to = {.txn = txn, .value = HV_BUF_INIT(HV_IX_MAX_VALUE)};
+    hv_rc rc = HV_OK;
+
+    for (size_t i = 0; rc == HV_OK && i < list->count; i++) {
+        rc = record_incarnation(&to, &list->at[i], err);
+        if (rc != HV_OK && list->count > 1)
+            rc = hv_err_prefix(err, "incarnation %" PRIu32 " of '%s'", list->at[i].incarnation, list->at[i].hub);
     }
     hv_buf_free(&to.value);
     return rc;
 }
 
 hv_rc
+hv_index_add_incarnations(hv_index *index, const hv_index_incarnation *incarnations, size_t count, hv_err *err)
+{
+    incarnation_list list = {.at = incarnations, .count = count};
+
+    for (size_t i = 0; i < count; i++) {
+        const hv_index_incarnation *incarnation = &incarnations[i];
+        assert(incarnation->hub[0] != '\0' && memchr(incarnation->hub, '\0', sizeof incarnation->hub) != NULL);
+        assert(incarnation->incarnation > 0);
+        assert(memchr(incarnation->cause, '\0', sizeof incarnation->cause) != NULL);
+        assert(memchr(incarnation->identity, '\0', sizeof incarnation->identity) != NULL);
+    }
+    return count == 0 ? HV_OK : hv_ix_write(index, add_incarnations, &list, err);
+}
+
+hv_rc
 hv_index_add_incarnation(hv_index *index, const hv_index_incarnation *incarnation, hv_err *err)
 {
-    hv_index_incarnation copy = *incarnation;
+    hv_rc rc = hv_index_add_incarnations(index, incarnation, 1, err);
 
-    assert(incarnation->hub[0] != '\0' && memchr(incarnation->hub, '\0', sizeof incarnation->hub) != NULL);
-    assert(incarnation->incarnation > 0);
-    assert(memchr(incarnation->cause, '\0', sizeof incarnation->cause) != NULL);
-    assert(memchr(incarnation->identity, '\0', sizeof incarnation->identity) != NULL);
-    hv_rc rc = hv_ix_write(index, add_incarnation, &copy, err);
     if (rc != HV_OK)
         return hv_err_prefix(err, "record incarnation %" PRIu32 " of '%s'", incarnation->incarnation, incarnation->hub);
     return HV_OK;

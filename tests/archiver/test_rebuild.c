@@ -326,6 +326,27 @@ START_TEST(a_lost_or_damaged_incarnation_record_is_told_once)
 }
 END_TEST
 
+START_TEST(an_incarnation_that_the_index_knows_otherwise_is_told_and_the_others_are_recorded)
+{
+    hv_index_incarnation other = {.hub = "orders", .incarnation = 2, .created_ms = 5, .cause = "first"}, *incarnations = NULL;
+    hv_rebuild_facts facts;
+    size_t count;
+    hv_err err;
+
+    maker.index_too = false;
+    for (uint32_t number = 1; number <= 3; number++)
+        maker_claim(&maker, "orders", number);
+    ck_hv_ok(hv_index_add_incarnation(maker.index, &other, &err));
+    ck_hv_fails(HV_GAP, rebuild(maker.storage, maker.index, &facts, &err));
+    ck_assert_int_eq(facts.problems, 1);
+    ck_assert_int_eq(facts.incarnations, 2);
+    ck_hv_ok(hv_index_incarnations(maker.index, &incarnations, &count, &err));
+    ck_assert_uint_eq(count, 3);
+    ck_assert_int_eq(incarnations[1].created_ms, 5);
+    free(incarnations);
+}
+END_TEST
+
 START_TEST(what_the_index_knows_otherwise_is_told_and_not_overwritten)
 {
     hv_rebuild_facts facts;
@@ -418,8 +439,10 @@ END_TEST
 START_TEST(each_failing_call_of_the_store_ends_the_rebuild_with_its_code_and_a_second_run_finishes)
 {
     static const hv_rc codes[] = {HV_IO, HV_UNAVAILABLE, HV_AUTH, HV_NOMEM};
+    hv_index_incarnation *incarnations = NULL;
     hv_rebuild_facts facts;
     unsigned calls;
+    size_t count;
     hv_err err;
 
     three_cuts();
@@ -438,6 +461,9 @@ START_TEST(each_failing_call_of_the_store_ends_the_rebuild_with_its_code_and_a_s
             break;
         }
         ck_assert_msg(rc == codes[fail % 4], "call %u: %s", fail, hv_rc_name(rc));
+        ck_hv_ok(hv_index_incarnations(rebuilt, &incarnations, &count, &err));
+        free(incarnations);
+        ck_assert_uint_eq(count, 0);    /* so that whoever finds the index knows that it is not whole */
         ck_hv_ok(rebuild(maker.storage, rebuilt, &facts, &err));
         ck_same_index(maker.index, rebuilt);
     }
@@ -478,6 +504,7 @@ main(void)
     tcase_add_test(in_memory, a_partition_goes_no_further_than_a_foreign_blob_in_the_place_of_a_cut);
     tcase_add_test(in_memory, a_foreign_blob_elsewhere_is_told_and_stops_nothing);
     tcase_add_test(in_memory, a_lost_or_damaged_incarnation_record_is_told_once);
+    tcase_add_test(in_memory, an_incarnation_that_the_index_knows_otherwise_is_told_and_the_others_are_recorded);
     tcase_add_test(in_memory, what_the_index_knows_otherwise_is_told_and_not_overwritten);
     tcase_add_test(in_memory, cuts_that_only_the_index_has_are_told);
     tcase_add_test(in_memory, a_store_that_keeps_no_hashes_is_read_whole_and_gives_the_same_index);

@@ -310,6 +310,29 @@ START_TEST(an_incarnation_may_be_recorded_again_but_not_with_other_facts)
 }
 END_TEST
 
+START_TEST(of_several_incarnations_all_are_recorded_or_none)
+{
+    hv_index_incarnation some[] = {sample_incarnation("orders", 1), sample_incarnation("sales", 1), sample_incarnation("orders", 2)};
+    hv_index_incarnation known = some[1], *all = NULL;
+    size_t count;
+    hv_err err;
+
+    known.created_ms++;
+    ck_hv_ok(hv_index_add_incarnation(ix, &known, &err));
+    ck_hv_fails(HV_CORRUPT, hv_index_add_incarnations(ix, some, 3, &err));
+    expect_text(&err, "incarnation 1 of 'sales'");
+    ck_hv_ok(hv_index_incarnations(ix, &all, &count, &err));
+    ck_assert_uint_eq(count, 1);
+    free(all);
+    some[1] = known;
+    ck_hv_ok(hv_index_add_incarnations(ix, some, 3, &err));
+    ck_hv_ok(hv_index_add_incarnations(ix, NULL, 0, &err));
+    ck_hv_ok(hv_index_incarnations(ix, &all, &count, &err));
+    ck_assert_uint_eq(count, 3);
+    free(all);
+}
+END_TEST
+
 /* ---- adding ---- */
 
 START_TEST(a_partition_never_seen_is_at_0_and_its_first_cut_begins_there)
@@ -648,6 +671,7 @@ main(void)
     tcase_add_test(tests, what_was_recorded_is_there_after_closing_and_opening);
     tcase_add_test(tests, incarnations_come_by_hub_and_number_as_they_were_recorded);
     tcase_add_test(tests, an_incarnation_may_be_recorded_again_but_not_with_other_facts);
+    tcase_add_test(tests, of_several_incarnations_all_are_recorded_or_none);
     tcase_add_test(tests, a_partition_never_seen_is_at_0_and_its_first_cut_begins_there);
     tcase_add_test(tests, partitions_incarnations_and_hubs_have_positions_of_their_own);
     tcase_add_test(tests, a_cut_that_leaves_a_hole_is_refused_with_both_ranges);
