@@ -11,6 +11,7 @@
 
 enum {
     NUMBER_MAX = 20,                    /* of INT64_MIN */
+    SHORT = 256,                        /* bytes of a text that goes the short way */
     FIXED_MAX = 256,                    /* more than all literal text, the number and the time of one envelope */
 };
 
@@ -69,7 +70,7 @@ put_base64_member(hv_buf *to, const char *name, hv_slice bytes)
     hv_buf_put_byte(to, '"');
 }
 
-/* "name":null, "name":"text", or "name_base64":"..." for what is not UTF-8. */
+/* "name":"text", or "name_base64":"..." for what is not UTF-8. */
 static void
 put_text_member(hv_buf *to, const char *name, hv_slice bytes)
 {
@@ -78,23 +79,64 @@ put_text_member(hv_buf *to, const char *name, hv_slice bytes)
     hv_buf_put_byte(to, '"');
     hv_buf_put_text(to, name);
     hv_buf_put(to, "\":", 2);
-    if (bytes.data == NULL) {
-        hv_buf_put(to, "null", 4);
-    } else if (!hv_json_put_string(to, bytes)) {
+    if (!hv_json_put_string(to, bytes)) {
         to->len = before;
         put_base64_member(to, name, bytes);
     }
 }
 
+/* Whether the text is ASCII that needs no escape: nearly all keys and headers are. */
+static bool
+is_plain(const char *at, size_t len)
+{
+    bool plain = true;
+
+    for (size_t i = 0; i < len; i++) {
+        unsigned char c = (unsigned char)at[i];
+        plain = plain && c >= 0x20 && c < 0x7f && c != '"' && c != '\\';
+    }
+    return plain;
+}
+
+/* The same, and "name":null. Short plain text, which nearly all is, goes the short way: one reservation and no escapes. */
+static inline void
+put_member(hv_buf *to, const char *name, size_t name_len, hv_slice bytes)
+{
+    char *start, *at;
+
+    if (bytes.data != NULL && (bytes.len > SHORT || !is_plain(bytes.data, bytes.len))) {
+        put_text_member(to, name, bytes);
+        return;
+    }
+    start = at = hv_buf_reserve(to, name_len + SHORT + 8);
+    if (at == NULL)
+        return;
+    *at++ = '"';
+    memcpy(at, name, name_len);
+    at += name_len;
+    at = PUT_LITERAL(at, "\":");
+    if (bytes.data == NULL) {
+        at = PUT_LITERAL(at, "null");
+    } else {
+        *at++ = '"';
+        memcpy(at, bytes.data, bytes.len);
+        at += bytes.len;
+        *at++ = '"';
+    }
+    to->len += (size_t)(at - start);
+}
+
+#define PUT_MEMBER(to, name, bytes) put_member((to), "" name, sizeof name - 1, (bytes))
+
 static void
 put_headers(hv_buf *to, const hv_event *event)
 {
-    hv_buf_put_text(to, ",\"headers\":[");
+    hv_buf_put(to, ",\"headers\":[", 12);
     for (size_t i = 0; i < event->header_count; i++) {
-        hv_buf_put_text(to, i == 0 ? "{" : ",{");
-        put_text_member(to, "name", event->headers[i].name);
+        hv_buf_put(to, ",{" + (i == 0 ? 1 : 0), i == 0 ? 1 : 2);
+        PUT_MEMBER(to, "name", event->headers[i].name);
         hv_buf_put_byte(to, ',');
-        put_text_member(to, "value", event->headers[i].value);
+        PUT_MEMBER(to, "value", event->headers[i].value);
         hv_buf_put_byte(to, '}');
     }
     hv_buf_put(to, "],", 2);
@@ -162,7 +204,7 @@ hv_json_put_event(hv_buf *to, hv_slice opening, const hv_event *event, bool body
         *at++ = ',';
         to->len += (size_t)(at - start);
     }
-    put_text_member(to, "key", event->key);
+    PUT_MEMBER(to, "key", event->key);
     put_headers(to, event);
     put_body(to, event->value, body_base64);
     hv_buf_put_byte(to, '}');
