@@ -107,7 +107,7 @@ verify_member(hv_verify_tools *tools, hv_verify_item *item, member *m, bool list
         if (rc != HV_OK)
             return rc;
     }
-    if (!m->there)
+    if (!m->there || !m->promised)      /* what is not promised is no part of the vault, whatever is in it */
         return HV_OK;
     return hv_verify_segment(tools, &item->walked.partition, name.text, &item->findings, &item->counts, &m->segment, err);
 }
@@ -158,13 +158,25 @@ tell_absent(hv_verify_item *item, const member *m, hv_err *err)
 }
 
 static hv_rc
-tell_unpromised(hv_verify_item *item, const member *m, hv_err *err)
+tell_unpromised(hv_verify_item *item, const char *blob, hv_err *err)
 {
-    hv_finding finding = about(item, m, HV_FINDING_UNPROMISED_SIBLING);
+    hv_finding finding = hv_finding_make(HV_FINDING_UNPROMISED_SIBLING, blob, &item->walked.partition);
 
-    hv_finding_expect(&finding, "no class '%s' in this cut", m->class_name);
+    finding.offset = item->walked.first;
+    hv_finding_expect(&finding, "no such class in this cut");
     hv_finding_find(&finding, "a segment of it");
     return hv_findings_add(&item->findings, &finding, err);
+}
+
+/* A cut with more siblings than a class map can promise: the listing told the first one too many. */
+static hv_rc
+tell_too_many(hv_verify_item *item, hv_err *err)
+{
+    const char *stranger = item->walked.names.stranger;
+
+    if (stranger == NULL || hv_name_parse(stranger).kind != HV_NAME_SIBLING)
+        return HV_OK;                   /* foreign names are told by the walk */
+    return tell_unpromised(item, stranger, err);
 }
 
 static hv_rc
@@ -201,7 +213,7 @@ compare_with_lead(hv_verify_item *item, const member *m, const hv_verified_segme
     if (!m->there)
         return tell_absent(item, m, err);
     if (!m->promised)
-        return tell_unpromised(item, m, err);
+        return tell_unpromised(item, name_of(item, m).text, err);
     if (!m->segment.usable)
         return HV_OK;
     if (!hv_chain_same_cut(header, lead->front.header))
@@ -283,6 +295,8 @@ hv_verify_cut(hv_verify_tools *tools, hv_verify_item *item, hv_err *err)
     int64_t told = item->findings.total;
     for (size_t i = 1; rc == HV_OK && lead != NULL && i < all.count; i++)
         rc = compare_with_lead(item, &all.at[i], &all.at[0].segment, err);
+    if (rc == HV_OK)
+        rc = tell_too_many(item, err);
     if (rc != HV_OK)
         return rc;
     item->is_there = true;
