@@ -178,6 +178,11 @@ handle_discovered(hv_capture *capture, const hv_tell *tell)
         return;
     }
     hv_capture_trouble(capture, NULL, &tell->err);
+    if (config->once && !capture->discovered && capture->refused) {     /* why nothing can be asked */
+        keep_first_failure(capture, capture->refused_err.rc, &capture->refused_err);
+        capture->stopping = true;
+        return;
+    }
     bool too_long = hv_clock_boot_ms() - capture->started_boot_ms > config->give_up_ms;
     if (config->once && !capture->discovered && (too_long || !hv_rc_retriable(tell->rc))) {
         keep_first_failure(capture, tell->rc, &tell->err);
@@ -245,9 +250,13 @@ poll_once(hv_capture *capture, int timeout_ms)
     if (item.kind == HV_SOURCE_NOTHING)
         return false;
     hv_captured *captured = item.tag;
-    if (captured == NULL)
+    if (captured == NULL) {
+        if (item.kind == HV_SOURCE_REFUSED) {
+            capture->refused = true;
+            capture->refused_err = item.err;
+        }
         hv_capture_trouble(capture, NULL, &item.err);
-    else if (item.generation == captured->generation)
+    } else if (item.generation == captured->generation)
         hv_captured_item(captured, &item);
     return true;
 }

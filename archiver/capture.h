@@ -134,6 +134,8 @@ struct hv_capture {
     uint64_t next_generation;
     hv_rc rc;                           /* first failure; read after the thread was joined */
     hv_err err;
+    bool refused;                       /* the source was told that our credentials are wrong */
+    hv_err refused_err;
 
     pthread_mutex_t lock;
     pthread_cond_t changed;
