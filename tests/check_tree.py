@@ -23,6 +23,7 @@ MAY_INCLUDE["cli"] = MAY_INCLUDE["server"] | {"server"}
 PRODUCT = set(MAY_INCLUDE)
 MAY_INCLUDE["bench"] = MAY_INCLUDE["cli"] | {"cli"}
 MAY_INCLUDE["tests"] = MAY_INCLUDE["bench"]
+MAY_INCLUDE["bench"] = MAY_INCLUDE["bench"] | {"tests"}  # benchmarks work on what tests build
 
 # Drivers are named where a program is put together: who uses storage or source uses the interface.
 DRIVER_HEADERS = {"storage/drivers.h": {"storage", "server", "cli"}, "source/source_drivers.h": {"source", "server", "cli"}}
