@@ -133,7 +133,9 @@ put_headers(hv_buf *to, const hv_event *event)
 {
     hv_buf_put(to, ",\"headers\":[", 12);
     for (size_t i = 0; i < event->header_count; i++) {
-        hv_buf_put(to, ",{" + (i == 0 ? 1 : 0), i == 0 ? 1 : 2);
+        if (i > 0)
+            hv_buf_put_byte(to, ',');
+        hv_buf_put_byte(to, '{');
         PUT_MEMBER(to, "name", event->headers[i].name);
         hv_buf_put_byte(to, ',');
         PUT_MEMBER(to, "value", event->headers[i].value);
