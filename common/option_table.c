@@ -90,7 +90,8 @@ const hv_option hv_option_table[] = {
      .fallback_text = "http://169.254.169.254", .help = "Where the machine tells its identity."},
 
     {.name = "segment.max-bytes", .type = HV_OPTION_BYTES, .offset = FIELD(segment_max_bytes), .fallback = 8 * MIB, .min = 64 * KIB,
-     .max = 1 * GIB, .help = "Seal a segment when about so many bytes would be stored."},
+     .max = 1 * GIB, .help = "Seal a segment when about so many bytes would be stored. While one of a partition is being stored the next one "
+                             "grows, so with a backlog they get larger."},
     {.name = "segment.max-age", .type = HV_OPTION_DURATION, .offset = FIELD(segment_max_age_ms), .fallback = 5 * MINUTE, .min = 1 * SECOND,
      .max = 1 * DAY, .help = "Seal a segment so long after its first event was read, however small it is. Until then the event is in the "
                              "hub only."},
