@@ -179,6 +179,14 @@ START_TEST(headers_keep_order_duplicates_nulls_empties_and_odd_names)
                                "e"), .value = hv_slice_of("\0\x01\xff", 3)},
         {.name = hv_slice_text("b"), .value = hv_slice_text("1")},
     };
+    const hv_header empty_last[] = {
+        {.name = hv_slice_text("a"), .value = HV_SLICE_NULL},
+        {.name = hv_slice_text("b"), .value = hv_slice_text("")},
+    };
+    const hv_header null_last[] = {
+        {.name = hv_slice_text("b"), .value = hv_slice_text("")},
+        {.name = hv_slice_text(""), .value = HV_SLICE_NULL},
+    };
     hv_header many[300];
     for (size_t i = 0; i < 300; i++)
         many[i] = (hv_header){.name = hv_slice_text("many"), .value = hv_slice_of("0123456789", i % 10)};
@@ -187,8 +195,12 @@ START_TEST(headers_keep_order_duplicates_nulls_empties_and_odd_names)
         {.timestamp_ms = 2, .timestamp_type = HV_TIMESTAMP_CREATE, .value = hv_slice_text("none")},
         {.timestamp_ms = 3, .timestamp_type = HV_TIMESTAMP_CREATE, .headers = many, .header_count = 300},
         {.timestamp_ms = 4, .timestamp_type = HV_TIMESTAMP_CREATE, .headers = odd, .header_count = 1},
+        {.timestamp_ms = 5, .timestamp_type = HV_TIMESTAMP_CREATE, .headers = empty_last, .header_count = 2},
+        {.timestamp_ms = 6, .timestamp_type = HV_TIMESTAMP_CREATE, .headers = empty_last + 1, .header_count = 1},
+        {.timestamp_ms = 7, .timestamp_type = HV_TIMESTAMP_CREATE, .headers = null_last, .header_count = 2},
+        {.timestamp_ms = 8, .timestamp_type = HV_TIMESTAMP_CREATE, .headers = null_last + 1, .header_count = 1},
     };
-    check_round_trip(events, 4);
+    check_round_trip(events, 8);
 }
 END_TEST
 
