@@ -53,20 +53,26 @@ produce(rd_kafka_t *rk, const char *topic, int32_t partition, int number, char *
 {
     char key[16];
     void *sent = number % 100 == 0 ? NULL : value;      /* 1 % tombstones */
-    size_t len = sent != NULL ? bytes : 0;
-    rd_kafka_resp_err_t code = RD_KAFKA_RESP_ERR__QUEUE_FULL;
+    const rd_kafka_vu_t parts[] = {
+        {.vtype = RD_KAFKA_VTYPE_TOPIC, .u.cstr = topic},
+        {.vtype = RD_KAFKA_VTYPE_PARTITION, .u.i32 = partition},
+        {.vtype = RD_KAFKA_VTYPE_MSGFLAGS, .u.i = RD_KAFKA_MSG_F_COPY},
+        {.vtype = RD_KAFKA_VTYPE_KEY, .u.mem = {.ptr = key, .size = 9}},
+        {.vtype = RD_KAFKA_VTYPE_VALUE, .u.mem = {.ptr = sent, .size = sent != NULL ? bytes : 0}},
+        {.vtype = RD_KAFKA_VTYPE_HEADER, .u.header = {.name = "trace", .val = key, .size = 9}},
+        {.vtype = RD_KAFKA_VTYPE_HEADER, .u.header = {.name = "trace", .val = key, .size = 5}},
+        {.vtype = RD_KAFKA_VTYPE_HEADER, .u.header = {.name = "none", .val = NULL, .size = 0}},
+    };
+    rd_kafka_error_t *error;
 
     (void)snprintf(key, sizeof key, "%09d", number);
-    while (code == RD_KAFKA_RESP_ERR__QUEUE_FULL) {
-        code = rd_kafka_producev(rk, RD_KAFKA_V_TOPIC(topic), RD_KAFKA_V_PARTITION(partition),
-                                 RD_KAFKA_V_MSGFLAGS(RD_KAFKA_MSG_F_COPY), RD_KAFKA_V_KEY(key, 9),
-                                 RD_KAFKA_V_VALUE(sent, len),
-                                 RD_KAFKA_V_HEADER("trace", key, 9), RD_KAFKA_V_HEADER("trace", key, 5),
-                                 RD_KAFKA_V_HEADER("none", NULL, 0), RD_KAFKA_V_END);
-        (void)rd_kafka_poll(rk, code == RD_KAFKA_RESP_ERR__QUEUE_FULL ? 10 : 0);
+    while ((error = rd_kafka_produceva(rk, parts, sizeof parts / sizeof parts[0])) != NULL) {
+        if (rd_kafka_error_code(error) != RD_KAFKA_RESP_ERR__QUEUE_FULL)
+            die("produce", rd_kafka_error_string(error));
+        rd_kafka_error_destroy(error);
+        (void)rd_kafka_poll(rk, 10);
     }
-    if (code != RD_KAFKA_RESP_ERR_NO_ERROR)
-        die("produce", rd_kafka_err2str(code));
+    (void)rd_kafka_poll(rk, 0);
 }
 
 static void
@@ -138,13 +144,15 @@ bare(const char *brokers, const char *topic, int partitions, const char *how)
 
 /* ---- the driver ---- */
 
-static void
+/* The result has to be used, or the compiler leaves the work out. */
+static unsigned
 be_busy(const hv_event *event, long work_ns)
 {
     volatile unsigned sum = 0;
 
     for (long i = 0; i < work_ns; i++)      /* about a nanosecond each */
-        sum += (unsigned)(event->offset + i);
+        sum = sum + (unsigned)(event->offset + i);
+    return sum;
 }
 
 static void
@@ -197,7 +205,7 @@ read_all(const char *brokers, const char *topic, int partitions, uint64_t queue_
             events++;
             bytes += item.event.value.len + item.event.key.len;
             headers += item.event.header_count;
-            be_busy(&item.event, work_ns);
+            (void)be_busy(&item.event, work_ns);
         } else if (item.kind > HV_SOURCE_END) {
             (void)fprintf(stderr, "source_speed: %s\n", item.err.msg);
         }

@@ -113,6 +113,27 @@ bytes_of(hv_slice slice)
     return data.plain;
 }
 
+/* On success the headers belong to librdkafka. */
+static rd_kafka_resp_err_t
+try_produce(mock_broker *broker, const char *topic, int32_t partition, const hv_event *event, rd_kafka_headers_t *headers)
+{
+    const rd_kafka_vu_t parts[] = {
+        {.vtype = RD_KAFKA_VTYPE_TOPIC, .u.cstr = topic},
+        {.vtype = RD_KAFKA_VTYPE_PARTITION, .u.i32 = partition},
+        {.vtype = RD_KAFKA_VTYPE_MSGFLAGS, .u.i = RD_KAFKA_MSG_F_COPY},
+        {.vtype = RD_KAFKA_VTYPE_KEY, .u.mem = {.ptr = bytes_of(event->key), .size = event->key.len}},
+        {.vtype = RD_KAFKA_VTYPE_VALUE, .u.mem = {.ptr = bytes_of(event->value), .size = event->value.len}},
+        {.vtype = RD_KAFKA_VTYPE_TIMESTAMP, .u.i64 = event->timestamp_ms},
+        {.vtype = RD_KAFKA_VTYPE_HEADERS, .u.headers = headers},
+    };
+    rd_kafka_error_t *error = rd_kafka_produceva(broker->producer, parts, sizeof parts / sizeof parts[0]);
+    rd_kafka_resp_err_t code = rd_kafka_error_code(error);
+
+    if (error != NULL)
+        rd_kafka_error_destroy(error);
+    return code;
+}
+
 void
 mock_broker_produce(mock_broker *broker, const char *topic, int32_t partition, const hv_event *event)
 {
@@ -120,10 +141,7 @@ mock_broker_produce(mock_broker *broker, const char *topic, int32_t partition, c
 
     while (code == RD_KAFKA_RESP_ERR__QUEUE_FULL) {
         rd_kafka_headers_t *headers = headers_of(event);
-        code = rd_kafka_producev(broker->producer, RD_KAFKA_V_TOPIC(topic), RD_KAFKA_V_PARTITION(partition),
-                                 RD_KAFKA_V_MSGFLAGS(RD_KAFKA_MSG_F_COPY), RD_KAFKA_V_KEY(bytes_of(event->key), event->key.len),
-                                 RD_KAFKA_V_VALUE(bytes_of(event->value), event->value.len),
-                                 RD_KAFKA_V_TIMESTAMP(event->timestamp_ms), RD_KAFKA_V_HEADERS(headers), RD_KAFKA_V_END);
+        code = try_produce(broker, topic, partition, event, headers);
         if (code != RD_KAFKA_RESP_ERR_NO_ERROR)
             rd_kafka_headers_destroy(headers);
         (void)rd_kafka_poll(broker->producer, code == RD_KAFKA_RESP_ERR__QUEUE_FULL ? 10 : 0);
