@@ -151,9 +151,8 @@ entry_of(hv_kafka *k, const rd_kafka_message_t *message)
     return hub != NULL && message->partition >= 0 && (size_t)message->partition < hub->size ? hub->entries[message->partition] : NULL;
 }
 
-/* Whether the message made an item. Keeps it as the current one. */
-static bool
-make_item(hv_kafka *k, rd_kafka_message_t *message, hv_source_item *item, hv_err *err)
+bool
+hv_kafka_make_item(hv_kafka *k, rd_kafka_message_t *message, hv_source_item *item, hv_err *err)
 {
     k->poll.current = message;
     hv_kafka_entry *entry = entry_of(k, message);
@@ -252,7 +251,7 @@ poll_once(hv_kafka *k, int wait_ms, hv_source_item *item, bool *found, hv_err *e
         rd_kafka_message_destroy(message);
         return fatal_error(k, err);
     }
-    *found = make_item(k, message, item, err);
+    *found = hv_kafka_make_item(k, message, item, err);
     if (!*found || item->kind != HV_SOURCE_EVENT)
         release_current(k);
     return HV_OK;

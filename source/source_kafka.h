@@ -213,6 +213,9 @@ void hv_kafka_drop_table(hv_kafka *k);
 
 /* ---- events and errors ---- */
 
+/* Whether a record or an error of librdkafka made an item. It is then the current one, and freed with the next poll. */
+bool hv_kafka_make_item(hv_kafka *k, rd_kafka_message_t *message, hv_source_item *item, hv_err *err);
+
 /* HV_OK, HV_CORRUPT if the headers cannot be parsed, HV_NOMEM. */
 hv_rc hv_kafka_event_of(hv_kafka *k, const rd_kafka_message_t *message, hv_event *ret, hv_err *err) HV_MUST_USE;
 /* What an error of librdkafka means for the reader of a partition; *rc is the code that fits. */

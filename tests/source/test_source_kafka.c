@@ -180,6 +180,67 @@ START_TEST(an_out_of_range_error_of_an_earlier_assignment_neither_shows_nor_stop
 }
 END_TEST
 
+/* Hands the driver an error or record as librdkafka would; for what it does at moments that cannot be hit from outside. */
+static bool
+inject(rd_kafka_resp_err_t code, int64_t offset, hv_source_item *item)
+{
+    static char text[] = "injected";
+    hv_kafka *k = (hv_kafka *)source;
+    rd_kafka_message_t message = {.err = code, .rkt = hv_kafka_find_hub(k, "h")->topic, .offset = offset, .payload = text,
+                                  .len = sizeof text - 1};
+
+    ck_assert_ptr_null(k->poll.current);
+    bool made = hv_kafka_make_item(k, &message, item, &err);
+    k->poll.current = NULL;             /* not made by librdkafka, so not to be freed by it */
+    return made;
+}
+
+START_TEST(an_out_of_range_error_counts_for_the_present_position_only_but_always_starts_reading_again)
+{
+    hv_source_item item;
+
+    open_plain();
+    mock_broker_topic(broker, "h", 1);
+    mock_broker_fill(broker, "h", 0, 50, 10);
+    assign(0, 20, 1);
+    ck_assert(!inject(RD_KAFKA_RESP_ERR__AUTO_OFFSET_RESET, 100000, &item));
+    ck_assert_int_eq(hv_kafka_find_entry((hv_kafka *)source, "h", 0)->state, HV_KAFKA_WAITING);
+    expect_all(20, 50, NULL);
+    expect_kind(HV_SOURCE_END, 1);
+    ck_assert_int_eq(source->ops->poll(source, 0, &item, &err), HV_OK);
+    ck_assert(inject(RD_KAFKA_RESP_ERR__AUTO_OFFSET_RESET, 50, &item));
+    ck_assert_int_eq(item.kind, HV_SOURCE_OUT_OF_RANGE);
+    ck_assert_uint_eq(item.generation, 1);
+    ck_assert(!inject(RD_KAFKA_RESP_ERR__AUTO_OFFSET_RESET, 50, &item));    /* told once */
+}
+END_TEST
+
+START_TEST(what_librdkafka_would_pass_over_is_read_again_and_nothing_behind_it_is_delivered_before)
+{
+    static const rd_kafka_resp_err_t codes[] = {RD_KAFKA_RESP_ERR__BAD_MSG, RD_KAFKA_RESP_ERR__BAD_COMPRESSION,
+                                                RD_KAFKA_RESP_ERR__NOT_IMPLEMENTED, RD_KAFKA_RESP_ERR_MSG_SIZE_TOO_LARGE};
+    hv_source_item item;
+
+    open_plain();
+    mock_broker_topic(broker, "h", 1);
+    mock_broker_fill(broker, "h", 0, 50, 10);
+    assign(0, 0, 1);
+    expect_all(0, 10, NULL);
+    ck_assert_int_eq(source->ops->poll(source, 0, &item, &err), HV_OK);     /* event 10, or nothing yet */
+    int64_t next = item.kind == HV_SOURCE_EVENT ? 11 : 10;
+    hv_kafka *k = (hv_kafka *)source;
+    rd_kafka_message_t *lent = k->poll.current;
+    k->poll.current = NULL;
+    ck_assert(inject(codes[_i], 12, &item));
+    ck_assert_int_eq(item.kind, HV_SOURCE_TROUBLE);
+    ck_assert_ptr_eq(item.tag, &source);
+    ck_assert(!inject(RD_KAFKA_RESP_ERR__PARTITION_EOF, 50, &item));
+    ck_assert_int_eq(atomic_load(&hv_kafka_find_entry(k, "h", 0)->next), next);
+    k->poll.current = lent;
+    expect_all(next, 50, NULL);
+}
+END_TEST
+
 START_TEST(a_new_connection_goes_on_where_the_old_one_was)
 {
     open_plain();
@@ -195,6 +256,30 @@ START_TEST(a_new_connection_goes_on_where_the_old_one_was)
     }
     expect_kind(HV_SOURCE_END, 1);
     expect_silence(300);
+}
+END_TEST
+
+START_TEST(a_queue_that_is_full_again_and_again_does_not_cost_speed)
+{
+    enum { PARTITIONS = 4, EVENTS = 4500 };
+    int64_t next[PARTITIONS] = {0};
+
+    open_with((hv_kafka_config){.queue_bytes = 4 << 20});   /* 1 MiB of values: it fills up a dozen times */
+    mock_broker_topic(broker, "h", PARTITIONS);
+    for (int32_t p = 0; p < PARTITIONS; p++) {
+        mock_broker_fill(broker, "h", p, EVENTS, 1000);
+        assign(p, 0, 1);
+    }
+    usleep(300000);                     /* the queue is full now, and the fetch thread asleep, before 2.2.0 for a second each time */
+    int64_t before = hv_clock_boot_ms();
+    for (int ends = 0; ends < PARTITIONS;) {
+        const hv_source_item *item = next_item(NULL);
+        long p = (char *)item->tag - (char *)&source;
+        ends += item->kind == HV_SOURCE_END;
+        if (item->kind == HV_SOURCE_EVENT)
+            ck_assert_int_eq(item->event.offset, next[p]++);
+    }
+    ck_assert_int_lt(hv_clock_boot_ms() - before, 5000);
 }
 END_TEST
 
@@ -530,11 +615,11 @@ END_TEST
 
 START_TEST(a_commit_that_finds_no_coordinator_does_not_keep_new_partitions_waiting)
 {
+    mock_broker_push_errors(broker, MOCK_FIND_COORDINATOR, 1000, RD_KAFKA_RESP_ERR_COORDINATOR_NOT_AVAILABLE);
     open_plain();
     mock_broker_topic(broker, "h", 2);
     mock_broker_fill(broker, "h", 0, 1, 10);
     mock_broker_fill(broker, "h", 1, 1, 10);
-    mock_broker_push_errors(broker, MOCK_FIND_COORDINATOR, 1000, RD_KAFKA_RESP_ERR_COORDINATOR_NOT_AVAILABLE);
     assign(0, 0, 1);
     expect_event(0);
     source->ops->commit(source, "h", 0, 1);
@@ -810,7 +895,10 @@ main(void)
     tcase_set_timeout(tests, 90);
     tcase_add_test(tests, partitions_moved_at_random_under_load_never_deliver_anything_old);
     tcase_add_test(tests, an_out_of_range_error_of_an_earlier_assignment_neither_shows_nor_stops_the_new_one);
+    tcase_add_test(tests, an_out_of_range_error_counts_for_the_present_position_only_but_always_starts_reading_again);
+    tcase_add_loop_test(tests, what_librdkafka_would_pass_over_is_read_again_and_nothing_behind_it_is_delivered_before, 0, 4);
     tcase_add_test(tests, a_new_connection_goes_on_where_the_old_one_was);
+    tcase_add_test(tests, a_queue_that_is_full_again_and_again_does_not_cost_speed);
     tcase_add_test(tests, an_expired_position_is_out_of_range_and_the_low_watermark_can_be_read);
     tcase_add_test(tests, a_broker_that_goes_down_is_trouble_with_its_name_and_nothing_is_lost_when_it_is_back);
     tcase_add_loop_test(tests, errors_that_pass_cost_no_event, 0, 8);
