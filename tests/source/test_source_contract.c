@@ -19,7 +19,9 @@ open_driver(int driver)
         return;
     }
     broker = mock_broker_start(1);
-    hv_kafka_config config = {.bootstrap = mock_broker_bootstrap(broker)};
+    /* A partition that does not exist is noticed with the next look at the topic, which is usually a minute away. */
+    hv_kafka_config config = {.bootstrap = mock_broker_bootstrap(broker),
+                              .extra = (const char *const[]){"topic.metadata.refresh.interval.ms", "1000"}, .extra_count = 2};
     ck_hv_ok(hv_source_kafka_open(&config, &source, &err));
 }
 
