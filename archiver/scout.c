@@ -268,6 +268,10 @@ admit(hv_scout *scout, known_hub *known, const char *identity, int32_t from, int
         hv_partition partition;
         hv_admitted *one = &tell->partitions[p - from];
         rc = hv_partition_make(known->name, record.incarnation, p, &partition, err);
+        if (rc == HV_OK && hv_rc_retriable(one->rc)) {          /* a leader that is not there yet: the whole hub is asked again */
+            rc = one->rc;
+            *err = one->err;
+        }
         if (rc != HV_OK || one->rc != HV_OK)
             continue;
         rc = walk(scout, &partition, one, err);

@@ -1,5 +1,4 @@
 """What the benchmarks share: running a command and taking its time, processor time and memory; medians; a table."""
-import json
 import os
 import pathlib
 import platform
@@ -32,7 +31,7 @@ def broker(*topics):
 
 
 def timed(command, shell=False):
-    """(wall s, processor s, peak MB); the program must succeed. For a pipe the peak is that of its largest process."""
+    """(wall s, processor s); the program must succeed."""
     before = resource.getrusage(resource.RUSAGE_CHILDREN)
     began = time.monotonic()
     run = subprocess.run(command, shell=shell, executable="/bin/bash" if shell else None, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)
@@ -40,6 +39,16 @@ def timed(command, shell=False):
     after = resource.getrusage(resource.RUSAGE_CHILDREN)
     if run.returncode != 0:
         sys.exit(f"{command}: status {run.returncode}: {run.stderr[-1000:]}")
+    return wall, after.ru_utime + after.ru_stime - before.ru_utime - before.ru_stime
+
+
+def timed_to_nowhere(command):
+    """(wall s, processor s) of a program that writes to /dev/null."""
+    before = resource.getrusage(resource.RUSAGE_CHILDREN)
+    began = time.monotonic()
+    subprocess.run(command, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL, check=True)
+    wall = time.monotonic() - began
+    after = resource.getrusage(resource.RUSAGE_CHILDREN)
     return wall, after.ru_utime + after.ru_stime - before.ru_utime - before.ru_stime
 
 
@@ -74,7 +83,3 @@ def table(heads, rows):
     print("|" + "---|" * len(heads))
     for row in rows:
         print("| " + " | ".join(str(cell) for cell in row) + " |")
-
-
-def write_json(path, what):
-    pathlib.Path(path).write_text(json.dumps(what, indent=1) + "\n")
