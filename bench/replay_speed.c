@@ -3,8 +3,8 @@
  *
  *   replay_speed [bytes per body] [events] [threads]
  *
- * Bodies are JSON of the given size with two random ids each, three headers, four partitions. Speeds are of processor time, so that other
- * load on the machine does not count; best of five rounds. The goal for JSON lines at 1 KB is 0.8 of zstd.
+ * Bodies are JSON of the given size with two random ids each, three headers, four partitions. Speeds are of processor time, so that
+ * other load on the machine does not count; best of five rounds. The goal for JSON lines at 1 KB is 0.8 of zstd.
  */
 #include <check.h>
 #include <fcntl.h>
@@ -57,16 +57,19 @@ static void
 fill_body(char *body, size_t len)
 {
     static const char *const skus[] = {"A-1007", "B-2210", "home-plus", "C-77", "travel-basic", "K-9", "legal-m", "pet-care"};
-    static const char *const names[] = {"Ada", "Grace", "Edsger", "Barbara", "Donald", "Margaret", "Alan", "Katherine", "Niklaus", "Radia"};
+    static const char *const names[] = {"Ada", "Grace", "Edsger", "Barbara", "Donald", "Margaret", "Alan", "Katherine", "Niklaus",
+                                        "Radia"};
     static const char *const states[] = {"accepted", "rejected", "pending", "paid"};
-    int n = snprintf(body, len, "{\"orderId\":\"%08llx-%04llx\",\"state\":\"%s\",\"lines\":[", (unsigned long long)(random_next() & 0xffffffff),
+    int n = snprintf(body, len, "{\"orderId\":\"%08llx-%04llx\",\"state\":\"%s\",\"lines\":[",
+                     (unsigned long long)(random_next() & 0xffffffff),
                      (unsigned long long)(random_next() & 0xffff), any_of(states, 4));
     size_t at = (size_t)n;
 
     must(n > 0 && at + 12 < len, "bodies have at least 100 bytes");
     for (bool first = true;; first = false) {
         char line[200];
-        int m = snprintf(line, sizeof line, "%s{\"sku\":\"%s\",\"quantity\":%llu,\"price\":\"%llu.%02llu\",\"buyer\":\"%s %s\",\"line\":%llu}",
+        int m = snprintf(line, sizeof line,
+                         "%s{\"sku\":\"%s\",\"quantity\":%llu,\"price\":\"%llu.%02llu\",\"buyer\":\"%s %s\",\"line\":%llu}",
                          first ? "" : ",", any_of(skus, 8), (unsigned long long)(random_next() % 9 + 1),
                          (unsigned long long)(random_next() % 300), (unsigned long long)(random_next() % 100), any_of(names, 10),
                          any_of(names, 10), (unsigned long long)(random_next() % 100000));
@@ -94,7 +97,8 @@ fill_vault(vault_builder *vault, size_t len, int64_t count)
         for (int64_t offset = 0; offset < count / PARTITIONS; offset++) {
             fill_body(body, len);
             (void)snprintf(id, sizeof id, "%016llx", (unsigned long long)random_next());
-            const hv_header headers[] = {{.name = hv_slice_text("ce_type"), .value = hv_slice_text("com.example.order.v1.Accepted")},
+            const hv_header headers[] = {{.name = hv_slice_text("ce_type"),
+                                          .value = hv_slice_text("com.example.order.v1.Accepted")},
                                          {.name = hv_slice_text("ce_id"), .value = hv_slice_text(id)},
                                          {.name = hv_slice_text("content-type"), .value = hv_slice_text("application/json")}};
             hv_event event = {.offset = offset, .timestamp_ms = 1700000000000 + offset * 7, .timestamp_type = HV_TIMESTAMP_CREATE,
@@ -193,7 +197,8 @@ best_seconds_of_zstd(const char *lines, size_t len, size_t *packed_len)
 /* The builder of vaults checks with Check, so this runs as a test. */
 START_TEST(bench)
 {
-    static const char *const names[] = {"JSON lines", "raw values", "Avro container", "JSON lines by time", "type filter, no match"};
+    static const char *const names[] = {"JSON lines", "raw values", "Avro container", "JSON lines by time",
+                                        "type filter, no match"};
     size_t packed_len = 0;
     vault_builder vault;
     char path[] = "/tmp/replay_speed.XXXXXX";
@@ -206,12 +211,14 @@ START_TEST(bench)
     char *lines = malloc(len);
     must(lines != NULL && pread(fd, lines, len, 0) == (ssize_t)len, "cannot read the lines back");
     double zstd = best_seconds_of_zstd(lines, len, &packed_len);
-    printf("%lld events of %zu bytes: %.0f MB of JSON lines, %.1f MB as zstd -3; %s\n", (long long)events, body_len, (double)len / 1e6,
+    printf("%lld events of %zu bytes: %.0f MB of JSON lines, %.1f MB as zstd -3; %s\n", (long long)events, body_len,
+           (double)len / 1e6,
            (double)packed_len / 1e6, threads > 0 ? "wall time" : "processor time");
     printf("%-24s %7.2f s  %8.0f MB/s of lines\n", "zstd", zstd, (double)len / 1e6 / zstd);
     for (form which = JSONL; which <= FILTERED; which++) {
         double took = best_seconds(&vault, which);
-        printf("%-24s %7.2f s  %8.0f MB/s of lines, %6.0f ns per event, %.2f of zstd\n", names[which], took, (double)len / 1e6 / took,
+        printf("%-24s %7.2f s  %8.0f MB/s of lines, %6.0f ns per event, %.2f of zstd\n", names[which], took,
+               (double)len / 1e6 / took,
                took * 1e9 / (double)events, zstd / took);
     }
     free(lines);

@@ -38,7 +38,8 @@ run(hv_replay_report *report, hv_replay *replay, const hv_replay_target *target,
     }
     const hv_replay_facts *facts = hv_replay_facts_of(replay);
     if (rc == HV_OK && facts->damaged_blocks > 0)
-        return hv_err_set(err, HV_GAP, "%" PRId64 " damaged blocks with up to %" PRId64 " events were skipped", facts->damaged_blocks,
+        return hv_err_set(err, HV_GAP, "%" PRId64 " damaged blocks with up to %" PRId64 " events were skipped",
+                          facts->damaged_blocks,
                           facts->damaged_events);
     if (rc == HV_OK && facts->lost_offsets > 0)
         return hv_err_set(err, HV_GAP, "%" PRId64 " offsets expired in the hub before they could be read", facts->lost_offsets);

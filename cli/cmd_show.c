@@ -77,7 +77,8 @@ print_json(FILE *to, const hv_show *show, hv_err *err)
     HV_AUTO(hv_buf_free) hv_buf line = HV_BUF_INIT(LONGEST), opening = HV_BUF_INIT(1024);
 
     hv_json_put_opening(&opening, &show->partition);
-    hv_buf_printf(&line, "{\"kind\":\"event\",\"segment\":\"%s\",\"class\":\"%s\",\"block_position\":%" PRIu64 ",\"block_length\":%" PRIu32
+    hv_buf_printf(&line,
+                  "{\"kind\":\"event\",\"segment\":\"%s\",\"class\":\"%s\",\"block_position\":%" PRIu64 ",\"block_length\":%" PRIu32
                   ",\"event\":", show->segment, show->class_name, show->block_position, show->block_length);
     hv_json_put_event(&line, hv_buf_slice(&opening), &show->event, false);
     hv_buf_put_text(&line, "}\n");
@@ -97,13 +98,15 @@ explain(hv_cli *cli, const hv_show *show, int64_t offset, hv_err *err)
     if (show->kind == HV_SHOW_NOT_CAPTURED) {
         if (cli->out->json)
             fprintf(cli->to, "{\"kind\":\"not captured\",\"position\":%" PRId64 "}\n", show->position);
-        return hv_err_set(err, HV_NOT_FOUND, "offset %" PRId64 " of partition %" PRId32 " of '%s' is not captured yet: capture has come to %"
+        return hv_err_set(err, HV_NOT_FOUND,
+                          "offset %" PRId64 " of partition %" PRId32 " of '%s' is not captured yet: capture has come to %"
                           PRId64, offset, at->number, at->hub, show->position);
     }
     if (cli->out->json)
         fprintf(cli->to, "{\"kind\":\"gap\",\"cause\":\"%s\",\"first\":%" PRId64 ",\"end\":%" PRId64 ",\"segment\":\"%s\"}\n",
                 hv_gap_cause_text(show->gap.cause), show->gap.range.first, show->gap.range.end, show->segment);
-    return hv_err_set(err, HV_NOT_FOUND, "offset %" PRId64 " of partition %" PRId32 " of '%s' holds no event; offsets %" PRId64 " to %" PRId64
+    return hv_err_set(err, HV_NOT_FOUND,
+                      "offset %" PRId64 " of partition %" PRId32 " of '%s' holds no event; offsets %" PRId64 " to %" PRId64
                       " are a gap, cause: %s (segment '%s')", offset, at->number, at->hub, show->gap.range.first,
                       show->gap.range.end - 1, hv_gap_cause_text(show->gap.cause), show->segment);
 }

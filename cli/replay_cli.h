@@ -67,7 +67,8 @@ typedef struct hv_replay_report {
 
 hv_replay_observer hv_replay_report_observer(hv_replay_report *report);
 
-/* The last word: facts and cursor, to standard error if the events went to standard output, else as a result; and the cursor file. */
+/* The last word: facts and cursor, to standard error if the events went to standard output, else as a result; and the cursor
+ * file. */
 hv_rc hv_replay_report_end(hv_replay_report *report, hv_replay *replay, const hv_replay_target *target, hv_err *err) HV_MUST_USE;
 
 void hv_replay_report_forecast(const hv_cli *cli, const hv_replay_forecast *forecast);

@@ -20,7 +20,8 @@ show_bar(void *arg, const hv_replay_facts *facts)
 
     if (facts->live_events > 0)
         (void)snprintf(live, sizeof live, ", %" PRId64 " of them live", facts->live_events);
-    hv_progress_show(&report->progress, facts->done, facts->live_events > 0 ? 0 : facts->total, "%" PRId64 " events, %" PRId64 " per second%s",
+    hv_progress_show(&report->progress, facts->done, facts->live_events > 0 ? 0 : facts->total,
+                     "%" PRId64 " events, %" PRId64 " per second%s",
                      facts->events_sent, elapsed > 0 ? facts->events_sent * 1000 / elapsed : 0, live);
 }
 
@@ -46,7 +47,8 @@ tell_lost(void *arg, const hv_partition *partition, const hv_gap *gap)
 hv_replay_observer
 hv_replay_report_observer(hv_replay_report *report)
 {
-    return (hv_replay_observer){.arg = report, .stopped = is_stopped, .progress = show_bar, .damaged = tell_damage, .lost = tell_lost};
+    return (hv_replay_observer){.arg = report, .stopped = is_stopped, .progress = show_bar, .damaged = tell_damage,
+                                .lost = tell_lost};
 }
 
 static const hv_column columns[] = {
@@ -69,7 +71,8 @@ static const hv_column columns[] = {
 };
 
 static void
-put_facts(hv_out *out, const hv_replay_report *report, const hv_replay_facts *facts, const hv_sink_facts *sink, const hv_buf *cursor)
+put_facts(hv_out *out, const hv_replay_report *report, const hv_replay_facts *facts, const hv_sink_facts *sink,
+          const hv_buf *cursor)
 {
     hv_out_table(out, columns, sizeof columns / sizeof *columns);
     hv_out_number(out, facts->events_sent);
@@ -119,7 +122,8 @@ write_cursor_file(const char *path, const hv_buf *cursor, hv_err *err)
     bool written = fprintf(file, "%s\n", cursor->data) > 0 && fflush(file) == 0 && fsync(fileno(file)) == 0;
     int error = errno;
     if (fclose(file) != 0 || !written)
-        return hv_err_set(err, error == ENOSPC || error == EDQUOT ? HV_LIMIT : HV_IO, "cannot write '%s': %s", beside, strerror(error));
+        return hv_err_set(err, error == ENOSPC || error == EDQUOT ? HV_LIMIT : HV_IO, "cannot write '%s': %s", beside,
+                          strerror(error));
     if (rename(beside, path) != 0)
         return hv_err_set(err, HV_IO, "cannot rename '%s': %s", beside, strerror(errno));
     return HV_OK;

@@ -104,7 +104,8 @@ read_keys(const hv_cli *cli, hv_replay_words *to, hv_err *err)
     for (size_t i = 0; i < exact; i++)
         to->keys[i].bytes = hv_slice_text(hv_args_each(cli->args, "--key", (int)i));
     for (size_t i = 0; i < globs; i++)
-        to->keys[exact + i] = (hv_key_filter){.is_glob = true, .bytes = hv_slice_text(hv_args_each(cli->args, "--key-glob", (int)i))};
+        to->keys[exact + i] = (hv_key_filter){.is_glob = true, .bytes = hv_slice_text(hv_args_each(cli->args, "--key-glob",
+                                                                                                   (int)i))};
     to->request.filter.keys = to->keys;
     to->request.filter.key_count = exact + globs + encoded;
     return decode_keys(cli, to, exact + globs, encoded, err);
@@ -233,7 +234,8 @@ read_cursor(const hv_cli *cli, hv_replay_words *to, hv_err *err)
 hv_rc
 hv_replay_words_read(const hv_cli *cli, hv_replay_words *ret, hv_err *err)
 {
-    HV_AUTO(hv_replay_words_clear) hv_replay_words words = {.decoded = HV_BUF_INIT(64 << 20), .cursor = HV_BUF_INIT(HV_CURSOR_MAX_TEXT + 2)};
+    HV_AUTO(hv_replay_words_clear) hv_replay_words words = {.decoded = HV_BUF_INIT(64 << 20),
+                                                            .cursor = HV_BUF_INIT(HV_CURSOR_MAX_TEXT + 2)};
     const char *order = hv_args_text(cli->args, "--order"), *damaged = hv_args_text(cli->args, "--damaged");
 
     words.request.order = order == NULL                ? HV_REPLAY_ORDER_DEFAULT

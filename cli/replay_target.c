@@ -76,7 +76,8 @@ open_sink(const hv_args *args, const char *kind, hv_sink_file to, hv_sink **ret,
         return open_raw(args, to, ret, err);
     if (strcmp(kind, "avro") == 0)
         return open_avro(args, to, ret, err);
-    return hv_sink_jsonl_open(&(hv_sink_jsonl_config){.to = to, .body_base64 = body != NULL && strcmp(body, "base64") == 0}, ret, err);
+    return hv_sink_jsonl_open(&(hv_sink_jsonl_config){.to = to, .body_base64 = body != NULL && strcmp(body, "base64") == 0}, ret,
+                              err);
 }
 
 hv_rc

@@ -3,8 +3,8 @@
  * incarnation and partition as it is, and at the end the first 8 bytes of the SHA-256 of everything before. The checksum is against
  * typing errors and lost ends, not against forgery: a forged cursor can only ask for what its owner may read anyway.
  *
- * Parsing never trusts a count: an entry takes at least one byte per field, so a count is compared with the bytes that are left before
- * anything is allocated.
+ * Parsing never trusts a count: an entry takes at least one byte per field, so a count is compared with the bytes that are left
+ * before anything is allocated.
  */
 #include "replay/cursor.h"
 

@@ -1,8 +1,8 @@
 /*
  * Cursor: an opaque text that says where a replay stopped and what was asked for, so that a later one goes on exactly there.
  *
- * "hv1." and base64 for URLs; docs/REPLAY.md "Cursors". It holds names of hubs and numbers, nothing of an event and no filter (these
- * may be personal data), only a hash that tells other filters apart.
+ * "hv1." and base64 for URLs; docs/REPLAY.md "Cursors". It holds names of hubs and numbers, nothing of an event and no filter
+ * (these may be personal data), only a hash that tells other filters apart.
  */
 #ifndef HV_REPLAY_CURSOR_H
 #define HV_REPLAY_CURSOR_H
@@ -56,7 +56,8 @@ HV_DEFINE_AUTO_VALUE(hv_cursor, hv_cursor_clear);
 /* Append the text. HV_LIMIT if it would be longer than allowed. */
 hv_rc hv_cursor_write(const hv_cursor *cursor, hv_buf *to, hv_err *err) HV_MUST_USE;
 
-/* HV_USAGE for anything that hv_cursor_write() did not make, HV_VERSION for a later form. Survives any bytes. Free with hv_cursor_clear(). */
+/* HV_USAGE for anything that hv_cursor_write() did not make, HV_VERSION for a later form. Survives any bytes. Free with
+ * hv_cursor_clear(). */
 hv_rc hv_cursor_parse(hv_slice text, hv_cursor *ret, hv_err *err) HV_MUST_USE;
 
 /* Next offset of a partition; `missing` if the cursor does not name it. The positions must ascend. */

@@ -4,9 +4,9 @@
  * Why the state is safe: `state`, `cancelled`, `charge` and the links are touched only under the lock. Everything else in a fetch
  * belongs to the caller while it is IDLE or DONE, and to the one thread that took it while it is RUNNING; the lock orders the two.
  *
- * A get that failed in a way that may pass is repeated with growing pauses, because replay is the one reader that must not stop at a
- * hiccup of a remote store after ten hours. What cannot be read for good is an answer about the fetch (`rc`); bytes that are there
- * but wrong, or missing where the index says they are, are answers about single blocks, so that the rest can still be used.
+ * A get that failed in a way that may pass is repeated with growing pauses, because replay is the one reader that must not stop at
+ * a hiccup of a remote store after ten hours. What cannot be read for good is an answer about the fetch (`rc`); bytes that are
+ * there but wrong, or missing where the index says they are, are answers about single blocks, so that the rest can still be used.
  */
 #include "replay/fetcher.h"
 
@@ -120,7 +120,8 @@ open_block(hv_block_coder *coder, const hv_fetch *fetch, const hv_index_block *b
     if (stored.len < block->length)
         to->rc = hv_err_set(&to->err, HV_CORRUPT, "the segment ends %zu bytes too early", block->length - stored.len);
     else
-        to->rc = hv_block_open(coder, (hv_codec)fetch->codec, NULL, &ref, hv_slice_of(stored.data, block->length), &to->raw, &to->err);
+        to->rc = hv_block_open(coder, (hv_codec)fetch->codec, NULL, &ref, hv_slice_of(stored.data, block->length), &to->raw,
+                               &to->err);
     if (to->rc != HV_OK)
         name_block(fetch, block, &to->err);
     return to->rc;

@@ -1,8 +1,8 @@
 /*
  * Reads runs of blocks ahead: ranged gets, verification and unpacking, in a few threads, within a budget of memory.
  *
- * A fetch belongs to the caller and is lent to the fetcher from submit until wait or cancel returns; between these the caller touches
- * nothing in it. One thread submits, waits and cancels.
+ * A fetch belongs to the caller and is lent to the fetcher from submit until wait or cancel returns; between these the caller
+ * touches nothing in it. One thread submits, waits and cancels.
  */
 #ifndef HV_REPLAY_FETCHER_H
 #define HV_REPLAY_FETCHER_H

@@ -1,7 +1,8 @@
 /*
- * A body that is one JSON value goes into the line as it is. Two exceptions keep the envelope unambiguous: the value `null` goes out
- * as base64, because "value":null says that there is no value; and line feeds and carriage returns become blanks, because a line has
- * to stay a line (in valid JSON they stand between tokens only, so the value does not change). Whatever is not JSON is base64.
+ * A body that is one JSON value goes into the line as it is. Two exceptions keep the envelope unambiguous: the value `null` goes
+ * out as base64, because "value":null says that there is no value; and line feeds and carriage returns become blanks, because a
+ * line has to stay a line (in valid JSON they stand between tokens only, so the value does not change). Whatever is not JSON is
+ * base64.
  */
 #include "replay/json_envelope.h"
 

@@ -1,6 +1,6 @@
 /*
- * "hv1 <request, 16 hex digits> <events>" and then for each source " <hub>/<incarnation>/<partition>=<next>". Text, so that an operator
- * who looks at the consumer group of a replay can read it. Names of hubs have neither blank nor slash nor equals sign.
+ * "hv1 <request, 16 hex digits> <events>" and then for each source " <hub>/<incarnation>/<partition>=<next>". Text, so that an
+ * operator who looks at the consumer group of a replay can read it. Names of hubs have neither blank nor slash nor equals sign.
  */
 #include "replay/kafka_positions.h"
 

@@ -1,6 +1,6 @@
 /*
- * How far a replay into a Kafka topic has come: the text that travels as metadata of a committed offset, in the same transaction as the
- * events. docs/REPLAY.md "Resuming".
+ * How far a replay into a Kafka topic has come: the text that travels as metadata of a committed offset, in the same transaction as
+ * the events. docs/REPLAY.md "Resuming".
  */
 #ifndef HV_REPLAY_KAFKA_POSITIONS_H
 #define HV_REPLAY_KAFKA_POSITIONS_H

@@ -1,9 +1,9 @@
 /*
- * Three sorted or short lists: topics that were asked for, targets, and sources with their positions. A target that several sources go
- * to carries the positions of all of them in each commit, because a commit replaces what was committed before.
+ * Three sorted or short lists: topics that were asked for, targets, and sources with their positions. A target that several sources
+ * go to carries the positions of all of them in each commit, because a commit replaces what was committed before.
  *
- * Positions are read with isolation read_committed: librdkafka then asks for stable offsets, so a transaction that an earlier run left
- * open, and that the service is about to abort, is waited for and not taken for an answer.
+ * Positions are read with isolation read_committed: librdkafka then asks for stable offsets, so a transaction that an earlier run
+ * left open, and that the service is about to abort, is waited for and not taken for an answer.
  */
 #include "replay/kafka_targets.h"
 
@@ -210,8 +210,10 @@ take_positions(hv_kafka_targets *targets, size_t target, hv_slice text, hv_err *
         return hv_err_prefix(err, "consumer group 'hubvault-replay-%s' has a commit for partition %" PRId32 " of topic '%s'",
                              targets->config.sink->id, of->partition, of->topic);
     if (memcmp(before.request, targets->config.request, sizeof before.request) != 0)
-        return hv_err_set(err, HV_USAGE, "the id '%s' belongs to a replay of another request (vault, hubs, range, order or filters); "
-                          "ranges that count from now differ each time: write out the times, or take another id", targets->config.sink->id);
+        return hv_err_set(err, HV_USAGE,
+                          "the id '%s' belongs to a replay of another request (vault, hubs, range, order or filters); "
+                          "ranges that count from now differ each time: write out the times, or take another id",
+                          targets->config.sink->id);
     if (before.events > targets->sent_before)
         targets->sent_before = before.events;
     for (size_t i = 0; rc == HV_OK && i < before.count; i++)
@@ -236,7 +238,8 @@ read_committed(hv_kafka_targets *targets, size_t target, hv_err *err)
         rc = hv_err_set(err, hv_kafka_client_rc(code), "ask how far replay '%s' has come: %s", targets->config.sink->id,
                         rd_kafka_err2str(code));
     else if (entry->offset >= 0)
-        rc = take_positions(targets, target, hv_slice_of(entry->metadata != NULL ? entry->metadata : "", entry->metadata_size), err);
+        rc = take_positions(targets, target, hv_slice_of(entry->metadata != NULL ? entry->metadata : "", entry->metadata_size),
+                            err);
     rd_kafka_topic_partition_list_destroy(list);
     return rc;
 }
@@ -277,7 +280,8 @@ add_source(hv_kafka_targets *targets, const hv_partition *from, hv_err *err)
     if (rc != HV_OK)
         return rc;
     if (to < 0 || to >= partitions)
-        return hv_err_set(err, HV_USAGE, "topic '%s' of the target has %" PRId32 " partitions, so partition %" PRId32 " of hub '%s' does not "
+        return hv_err_set(err, HV_USAGE,
+                          "topic '%s' of the target has %" PRId32 " partitions, so partition %" PRId32 " of hub '%s' does not "
                           "fit; map it to another one, or give the topic more", topic, partitions, from->number, from->hub);
     rc = need_target(targets, topic, to, &target, err);
     return rc == HV_OK ? put_source(targets, from, target, 0, err) : rc;

@@ -22,7 +22,8 @@ hv_output_free(hv_output *output)
 static hv_rc
 write_failed(const hv_output *output, int error, hv_err *err)
 {
-    return hv_err_set(err, error == EPIPE ? HV_CLOSED : HV_IO, "write to '%s' behind byte %llu: %s", output->name, (unsigned long long)output->written,
+    return hv_err_set(err, error == EPIPE ? HV_CLOSED : HV_IO, "write to '%s' behind byte %llu: %s", output->name,
+                      (unsigned long long)output->written,
                       strerror(error));
 }
 

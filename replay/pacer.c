@@ -1,10 +1,10 @@
 /*
- * By rate, event n of a window is due n / rate seconds after the start of the window. Who falls behind by more than a second starts a
- * new window: lost time is not made up for by a burst, since the limit is there to protect the other side.
+ * By rate, event n of a window is due n / rate seconds after the start of the window. Who falls behind by more than a second starts
+ * a new window: lost time is not made up for by a burst, since the limit is there to protect the other side.
  *
- * By speed, an event is due when the one before was due, plus the distance of their timestamps divided by the speed. Distances count
- * from the greatest timestamp so far, so one that runs backwards waits for nothing and shifts nothing; a pause is never longer than the
- * cap, so an event of the year 9999 does not stop the replay. Distances may need 65 bits, hence doubles.
+ * By speed, an event is due when the one before was due, plus the distance of their timestamps divided by the speed. Distances
+ * count from the greatest timestamp so far, so one that runs backwards waits for nothing and shifts nothing; a pause is never
+ * longer than the cap, so an event of the year 9999 does not stop the replay. Distances may need 65 bits, hence doubles.
  */
 #include "replay/pacer.h"
 

@@ -2,9 +2,9 @@
  * A replay freezes at hv_replay_open() which offsets of which partitions it will deliver; what follows is reading them in order and
  * handing them on.
  *
- * The cursor is never a number of its own: it is written from `next` of the parts, and that moves when the sink has taken an event. So
- * the same run that was stopped anywhere and goes on from its cursor hands the sink the same events as one that was not stopped: the
- * order of what is left depends on nothing but what is left.
+ * The cursor is never a number of its own: it is written from `next` of the parts, and that moves when the sink has taken an event.
+ * So the same run that was stopped anywhere and goes on from its cursor hands the sink the same events as one that was not stopped:
+ * the order of what is left depends on nothing but what is left.
  */
 #include "replay/replay_state.h"
 
@@ -26,7 +26,8 @@ enum {
     FIRST_WAIT_MS = 100,
     SLEEP_SLICE_MS = 50,
     FLUSH_MS = 10000,
-    FLUSH_BEFORE_MS = 200,              /* before a longer pause the sink is flushed, so that nobody waits for what is already due */
+    FLUSH_BEFORE_MS = 200,
+                     /* before a longer pause the sink is flushed, so that nobody waits for what is already due */
 };
 
 static void
@@ -331,7 +332,8 @@ static hv_rc
 count_gaps(hv_replay *replay, const hv_replay_part *parts, size_t count, hv_err *err)
 {
     for (size_t i = 0; i < count; i++) {
-        hv_range range = replay->selection.window.limited ? parts[i].seen : (hv_range){.first = parts[i].from, .end = parts[i].next};
+        hv_range range = replay->selection.window.limited ? parts[i].seen : (hv_range){.first = parts[i].from,
+                                                                                       .end = parts[i].next};
         if (range.end > parts[i].next)
             range.end = parts[i].next;
         hv_rc rc = hv_replay_count_gaps(replay->config.index, &parts[i].partition, range, &replay->facts.gaps,

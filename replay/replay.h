@@ -1,8 +1,8 @@
 /*
  * Replay: any stretch of what the vault holds, exactly as it went in, into a sink; and one event for eyes.
  *
- * A replay sees the vault as it is when it is opened: what capture adds meanwhile comes with the next one, or with hv_replay_follow().
- * The same request on the same vault yields the same events in the same order.
+ * A replay sees the vault as it is when it is opened: what capture adds meanwhile comes with the next one, or with
+ * hv_replay_follow(). The same request on the same vault yields the same events in the same order.
  *
  * Used by one thread, which also calls the observer; a replay starts threads of its own for reading ahead.
  */
@@ -21,7 +21,8 @@ typedef struct hv_replay hv_replay;
 typedef enum hv_replay_order {
     HV_REPLAY_ORDER_DEFAULT,            /* that of the cursor, else by offset */
     HV_REPLAY_BY_OFFSET,                /* hub after hub (names as bytes), incarnation, partition, offset */
-    HV_REPLAY_BY_TIME,                  /* all partitions merged by timestamp, hub, incarnation, partition; inside of one by offset */
+    HV_REPLAY_BY_TIME,
+                         /* all partitions merged by timestamp, hub, incarnation, partition; inside of one by offset */
 } hv_replay_order;
 
 enum {
@@ -39,8 +40,9 @@ typedef struct hv_replay_request {
     size_t partition_count;
     hv_cursor_bound from_offset, to_offset;     /* in each partition */
     hv_cursor_bound from_time, to_time;         /* milliseconds; an event matches by its own timestamp */
-    hv_slice cursor;                    /* null: from the start of the range. With one, hubs, incarnation, bounds and order may be left out; what
-                                           is given must be what the cursor was made for. Partitions and filters must be given again. */
+    hv_slice cursor;                    /* null: from the start of the range. With one, hubs, incarnation, bounds and order may be
+                                           left out; what is given must be what the cursor was made for. Partitions and filters
+                                           must be given again. */
     hv_replay_order order;
     hv_event_filter filter;
     int64_t limit;                      /* of delivered events; 0: none */
@@ -85,9 +87,9 @@ typedef struct hv_replay_config {       /* handles are borrowed and must outlive
     const char *vault;
     hv_replay_observer observer;
     unsigned threads;                   /* for reading and unpacking ahead; 0: none, everything in the caller's thread */
-    size_t memory_bytes;                /* for blocks read ahead; 0: 64 MiB. One run of blocks per partition comes on top when merging */
+    size_t memory_bytes;                /* for blocks read ahead; 0: 64 MiB. A merge holds at least one block per partition */
     size_t run_bytes;                   /* stored bytes fetched with one request; 0: 1 MiB */
-    int64_t patience_ms;                /* while following: how long to wait for the archiver before offsets count as lost; 0: 30 s */
+    int64_t patience_ms;                /* while following: wait so long for the archiver before offsets count as lost; 0: 30 s */
     int64_t discovery_ms;               /* while following: between two looks for new hubs and partitions; 0: 30 s */
     int64_t (*now_ms)(void);            /* NULL: hv_clock_boot_ms; for tests */
     void (*sleep_ms)(int64_t ms);       /* NULL: sleeps; for tests */
@@ -96,8 +98,8 @@ typedef struct hv_replay_config {       /* handles are borrowed and must outlive
 /*
  * The filter, with all that it points to, must outlive the replay; everything else in the request is copied.
  *
- * HV_USAGE: a request that makes no sense, or a cursor that does not belong to it or to this vault. HV_NOT_FOUND: a hub, incarnation
- * or partition that the vault does not have.
+ * HV_USAGE: a request that makes no sense, or a cursor that does not belong to it or to this vault. HV_NOT_FOUND: a hub,
+ * incarnation or partition that the vault does not have.
  */
 hv_rc hv_replay_open(const hv_replay_config *config, const hv_replay_request *request, hv_replay **ret, hv_err *err) HV_MUST_USE;
 void hv_replay_close(hv_replay *replay);
@@ -115,15 +117,16 @@ hv_rc hv_replay_dry_run(hv_replay *replay, hv_replay_forecast *ret, hv_err *err)
 
 /*
  * Deliver what was asked for; once per replay. HV_OK also when it was stopped or came to its limit. HV_CORRUPT, naming segment and
- * position, where the archive is damaged: all events before were delivered. Whatever the code, facts and cursor say how far it came.
+ * position, where the archive is damaged: all events before were delivered. Whatever the code, facts and cursor say how far it
+ * came.
  */
 hv_rc hv_replay_run(hv_replay *replay, hv_sink *sink, hv_err *err) HV_MUST_USE;
 
 /*
- * hv_replay_run(), and then go on with the live hubs at exactly the next offset of each partition until stopped or at the limit. New
- * partitions, hubs that fit the globs and new incarnations join in as soon as an archiver has begun to capture them. An event that the
- * hub no longer has is looked for in the archive again, and is reported as lost only if that has not got it within the patience. The
- * index may grow meanwhile. A hub belongs to the first source that lists it. The request must say `follow`.
+ * hv_replay_run(), and then go on with the live hubs at exactly the next offset of each partition until stopped or at the limit.
+ * New partitions, hubs that fit the globs and new incarnations join in as soon as an archiver has begun to capture them. An event
+ * that the hub no longer has is looked for in the archive again, and is reported as lost only if that has not got it within the
+ * patience. The index may grow meanwhile. A hub belongs to the first source that lists it. The request must say `follow`.
  *
  * HV_GAP: a hub ends before the next offset (somebody truncated it), or was re-created and nobody captures it. HV_NOT_FOUND: nobody
  * captures a hub that was named. HV_AUTH: the source refuses to read a hub.
@@ -160,7 +163,8 @@ typedef struct hv_show {
 void hv_show_clear(hv_show *show);
 HV_DEFINE_AUTO_VALUE(hv_show, hv_show_clear);
 
-/* Incarnation 0 in `partition` means the newest. HV_NOT_FOUND: no such hub, incarnation or partition was ever captured. HV_CORRUPT as above. */
+/* Incarnation 0 in `partition` means the newest. HV_NOT_FOUND: no such hub, incarnation or partition was ever captured. HV_CORRUPT
+ * as above. */
 hv_rc hv_replay_show(hv_index *index, hv_storage *storage, const hv_partition *partition, int64_t offset, hv_show *ret,
                      hv_err *err) HV_MUST_USE;
 

@@ -1,14 +1,14 @@
 /*
  * Which partitions are followed, and as which incarnation.
  *
- * The index decides what an incarnation is: it learns that from the archiver, which claims a number for every life of a hub. A hub is
- * followed as incarnation n if n is the newest in the index and the identity recorded for it is the one that the source reports now;
- * where one of the two is unknown, they count as equal. If they differ, the hub was re-created and the archiver has not noticed yet: we
- * stop reading it at once, because its offsets would be taken for those of the old life, and wait for the claim.
+ * The index decides what an incarnation is: it learns that from the archiver, which claims a number for every life of a hub. A hub
+ * is followed as incarnation n if n is the newest in the index and the identity recorded for it is the one that the source reports
+ * now; where one of the two is unknown, they count as equal. If they differ, the hub was re-created and the archiver has not
+ * noticed yet: we stop reading it at once, because its offsets would be taken for those of the old life, and wait for the claim.
  *
- * Between two looks a hub may be re-created and grow past our offset, without a word from a source that reads by name and offset. So
- * each partition remembers what it delivered since the identity was last confirmed. If the next look finds another identity, those
- * events may be of the wrong life: the replay ends with that message, and its cursor stands before them.
+ * Between two looks a hub may be re-created and grow past our offset, without a word from a source that reads by name and offset.
+ * So each partition remembers what it delivered since the identity was last confirmed. If the next look finds another identity,
+ * those events may be of the wrong life: the replay ends with that message, and its cursor stands before them.
  */
 #include <inttypes.h>
 #include <stdlib.h>
@@ -67,7 +67,8 @@ wait_for_claim(hv_follower *follower, hv_live_hub *hub, bool recreated, hv_err *
     if (now - hub->unclaimed_since_ms < follower->replay->config.patience_ms)
         return HV_OK;
     if (recreated)
-        return hv_err_set(err, HV_GAP, "hub '%s' was deleted and created again, and no archiver has begun to capture it anew", hub->name);
+        return hv_err_set(err, HV_GAP, "hub '%s' was deleted and created again, and no archiver has begun to capture it anew",
+                          hub->name);
     if (is_named_exactly(&follower->replay->selection, hub->name))
         return hv_err_set(err, HV_NOT_FOUND, "hub '%s' exists, but no archiver captures it into this vault", hub->name);
     return HV_OK;                       /* fits a glob; not ours */
@@ -82,7 +83,8 @@ check_unconfirmed(hv_follower *follower, hv_live *live, hv_err *err)
         return HV_OK;
     follower->replay->done_before += part->next - live->unconfirmed;
     part->next = live->unconfirmed;
-    return hv_err_set(err, HV_GAP, "hub '%s' was deleted and created again; what was delivered of its partition %" PRId32 " from offset %"
+    return hv_err_set(err, HV_GAP,
+                      "hub '%s' was deleted and created again; what was delivered of its partition %" PRId32 " from offset %"
                       PRId64 " on may be of the new one: replay that again, the cursor stands before it", part->partition.hub,
                       part->partition.number, part->next);
 }
@@ -210,7 +212,8 @@ ask_source(hv_follower *follower, hv_source *source, const hv_index_incarnation 
         return HV_OK;
     }
     for (size_t i = 0; rc == HV_OK && i < count; i++)
-        if (hv_replay_selects_hub(&follower->replay->selection, hubs[i].name) && !belongs_to_another(follower, source, hubs[i].name))
+        if (hv_replay_selects_hub(&follower->replay->selection, hubs[i].name) && !belongs_to_another(follower, source,
+                                                                                                     hubs[i].name))
             rc = take_up(follower, source, &hubs[i], newest_of(claims, claim_count, hubs[i].name), err);
     free(hubs);
     return rc;

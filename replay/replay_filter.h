@@ -35,7 +35,8 @@ typedef struct hv_event_filter {        /* all zero: everything passes */
 hv_rc hv_event_filter_check(const hv_event_filter *filter, hv_err *err) HV_MUST_USE;
 
 /* `scratch` is memory for the unescaped type of structured events, kept from call to call. HV_OK: *ret says it. HV_NOMEM. */
-hv_rc hv_event_filter_match(const hv_event_filter *filter, const hv_event *event, hv_buf *scratch, bool *ret, hv_err *err) HV_MUST_USE;
+hv_rc hv_event_filter_match(const hv_event_filter *filter, const hv_event *event, hv_buf *scratch, bool *ret,
+                            hv_err *err) HV_MUST_USE;
 
 /* Append an unambiguous form, for telling filters apart by hash. */
 void hv_event_filter_write(const hv_event_filter *filter, hv_buf *to);

@@ -1,11 +1,12 @@
 /*
  * From the archive onto the live hub, without gap or duplicate.
  *
- * `next` of a part is the one number that decides: everything below was delivered, does not match, or is proven absent. Archive and hub
- * have the same offsets, so the seam is no special case: whoever has `next` delivers it. A partition is caught up with the archive as
- * long as that has more, then it is assigned at `next`. What the hub expired in between is in the archive or will be soon: the archiver
- * reads the same hub and seals within its maximum age. So when the hub says that `next` lies below its log, the archive is asked again
- * and again, for as long as the patience lasts, and only then the offsets up to the start of the log count as lost.
+ * `next` of a part is the one number that decides: everything below was delivered, does not match, or is proven absent. Archive and
+ * hub have the same offsets, so the seam is no special case: whoever has `next` delivers it. A partition is caught up with the
+ * archive as long as that has more, then it is assigned at `next`. What the hub expired in between is in the archive or will be
+ * soon: the archiver reads the same hub and seals within its maximum age. So when the hub says that `next` lies below its log, the
+ * archive is asked again and again, for as long as the patience lasts, and only then the offsets up to the start of the log count
+ * as lost.
  *
  * An item of an earlier assignment is told by its generation and ignored: it may lie behind events that are still to come from the
  * archive.
@@ -75,7 +76,8 @@ start_live(hv_follower *follower, hv_live *live, hv_err *err)
 
     if (rc != HV_OK || hv_replay_must_stop(follower->replay))
         return rc;
-    hv_source_assignment wanted = {.hub = part->partition.hub, .partition = part->partition.number, .offset = part->next, .tag = live,
+    hv_source_assignment wanted = {.hub = part->partition.hub, .partition = part->partition.number, .offset = part->next,
+                                   .tag = live,
                                    .generation = ++live->generation};
     live->state = HV_LIVE_RUNNING;
     return live->source->ops->assign(live->source, &wanted, 1, err);

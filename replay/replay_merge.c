@@ -1,7 +1,7 @@
 /*
  * A heap of streams, one per partition, by the timestamp of the event each has at its front, and by its place in the list for equal
- * timestamps. That place follows hub, incarnation and partition, so the order is a function of the events alone. Inside of a partition
- * the order of offsets stays, even where timestamps run backwards: consumers rely on it.
+ * timestamps. That place follows hub, incarnation and partition, so the order is a function of the events alone. Inside of a
+ * partition the order of offsets stays, even where timestamps run backwards: consumers rely on it.
  *
  * In order of offset there is a single stream over all partitions, which needs no heap.
  */

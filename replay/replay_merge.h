@@ -8,8 +8,8 @@
 
 typedef struct hv_merge hv_merge;
 
-/* `streams` says what is wanted, of which partitions, and from where. With by_time there is one stream per partition, and memory_bytes
- * are divided between them. */
+/* `streams` says what is wanted, of which partitions, and from where. With by_time there is one stream per partition, and
+ * memory_bytes are divided between them. */
 hv_rc hv_merge_new(const hv_stream_config *streams, bool by_time, size_t memory_bytes, hv_merge **ret, hv_err *err) HV_MUST_USE;
 void hv_merge_free(hv_merge *merge);
 HV_DEFINE_AUTO(hv_merge, hv_merge_free);

@@ -1,6 +1,6 @@
 /*
- * A block has its first offset in the index but not its last: it ends before the next block of its segment begins, or before its cut
- * ends. That bound is exact enough to decide what is needed, and where the offsets of a block have no holes it is exact.
+ * A block has its first offset in the index but not its last: it ends before the next block of its segment begins, or before its
+ * cut ends. That bound is exact enough to decide what is needed, and where the offsets of a block have no holes it is exact.
  *
  * Only blocks that can hold something wanted are read. Wanted blocks that lie side by side in a segment become one ranged get.
  */

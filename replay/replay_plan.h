@@ -50,8 +50,8 @@ HV_DEFINE_AUTO_VALUE(hv_replay_selection, hv_replay_selection_clear);
 hv_rc hv_replay_select(hv_index *index, const char *vault, const hv_replay_request *request, hv_replay_selection *ret,
                        hv_err *err) HV_MUST_USE;
 
-/* The part of a partition, made if there is none; its hub is added if it is new. The parts stay sorted, so later ones may move: *ret is the
- * index, *added says whether it is a new one. HV_NOMEM. */
+/* The part of a partition, made if there is none; its hub is added if it is new. The parts stay sorted, so later ones may move:
+ * *ret is the index, *added says whether it is a new one. HV_NOMEM. */
 hv_rc hv_replay_selection_need(hv_replay_selection *selection, const hv_partition *partition, size_t *ret, bool *added,
                                hv_err *err) HV_MUST_USE;
 

@@ -1,17 +1,17 @@
 /*
- * A stream walks its parts cut by cut. A cut has one lane per segment; each lane walks the wanted runs of its segment block by block.
- * The events of a cut are the lanes merged by offset.
+ * A stream walks its parts cut by cut. A cut has one lane per segment; each lane walks the wanted runs of its segment block by
+ * block. The events of a cut are the lanes merged by offset.
  *
  * Every lane has a key, a lower bound for the offset of its next event: known exactly once that event is decoded, before that the
- * first offset of its next block. The lane with the smallest key goes next, and only then is its block waited for; so a damaged block
- * stops the replay exactly where its events would begin, and everything before has been delivered.
+ * first offset of its next block. The lane with the smallest key goes next, and only then is its block waited for; so a damaged
+ * block stops the replay exactly where its events would begin, and everything before has been delivered.
  *
  * Reading ahead: the runs of a cut are lent to the fetcher in the order in which they will be needed, cut after cut, as long as
  * there is room. A run that is waited for is lent in any case: with lanes of different pace the budget may be full of runs that are
  * needed later, and waiting for these to be used would be waiting for ourselves.
  *
- * What the index says about a block was verified by hash; that its events ascend, lie in their cut, are as many as they should be and
- * come once is checked again here, since they come from elsewhere.
+ * What the index says about a block was verified by hash; that its events ascend, lie in their cut, are as many as they should be
+ * and come once is checked again here, since they come from elsewhere.
  */
 #include "replay/replay_reader.h"
 

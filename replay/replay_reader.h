@@ -33,9 +33,9 @@ HV_DEFINE_AUTO(hv_stream, hv_stream_free);
 hv_rc hv_stream_prime(hv_stream *stream, hv_err *err) HV_MUST_USE;
 
 /*
- * The next event and its part; borrowed until the next call. part->next is then the offset of this event: whoever delivers it moves it
- * on, at the latest the next call does. HV_NOT_FOUND: there is no further one, and `next` of all parts is their end. HV_CLOSED: stopped by
- * tick. HV_CORRUPT, naming segment and position. After a failure only free may follow.
+ * The next event and its part; borrowed until the next call. part->next is then the offset of this event: whoever delivers it moves
+ * it on, at the latest the next call does. HV_NOT_FOUND: there is no further one, and `next` of all parts is their end. HV_CLOSED:
+ * stopped by tick. HV_CORRUPT, naming segment and position. After a failure only free may follow.
  */
 hv_rc hv_stream_next(hv_stream *stream, hv_replay_part **part, hv_event *ret, hv_err *err) HV_MUST_USE;
 

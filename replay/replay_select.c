@@ -1,8 +1,9 @@
 /*
- * From a request to the partitions it means. The index is asked once for all partitions, so the ends of all of them are of one moment.
+ * From a request to the partitions it means. The index is asked once for all partitions, so the ends of all of them are of one
+ * moment.
  *
- * With a cursor "the newest incarnation" means: from the incarnation on that was the newest when the cursor's replay began. A hub that
- * was re-created meanwhile is thus finished first, and then its new life follows; nothing in between is lost.
+ * With a cursor "the newest incarnation" means: from the incarnation on that was the newest when the cursor's replay began. A hub
+ * that was re-created meanwhile is thus finished first, and then its new life follows; nothing in between is lost.
  */
 #include "replay/replay_plan.h"
 
@@ -32,7 +33,8 @@ check_bounds(const hv_replay_request *request, hv_err *err)
     if (request->to_offset.set && request->to_offset.value < 0)
         return hv_err_set(err, HV_USAGE, "an offset is 0 or more, not %" PRId64, request->to_offset.value);
     if (request->from_offset.set && request->to_offset.set && request->from_offset.value >= request->to_offset.value)
-        return hv_err_set(err, HV_USAGE, "the offsets %" PRId64 " to %" PRId64 " are no range: the end is not included and must be greater",
+        return hv_err_set(err, HV_USAGE,
+                          "the offsets %" PRId64 " to %" PRId64 " are no range: the end is not included and must be greater",
                           request->from_offset.value, request->to_offset.value);
     if (request->to_time.set && request->to_time.value <= (request->from_time.set ? request->from_time.value : INT64_MIN))
         return hv_err_set(err, HV_USAGE, "the times given are no range: the end is not included and must be later than the start");
@@ -76,14 +78,16 @@ take_patterns(const hv_replay_request *request, hv_replay_selection *to, hv_err 
     if (request->hub_count == 0 && request->cursor.data == NULL)
         return hv_err_set(err, HV_USAGE, "name the hubs to replay, or give '*' for all of them");
     if (request->hub_count > HV_REPLAY_MAX_HUBS)
-        return hv_err_set(err, HV_USAGE, "at most %d hubs can be named, not %zu; use a glob", HV_REPLAY_MAX_HUBS, request->hub_count);
+        return hv_err_set(err, HV_USAGE, "at most %d hubs can be named, not %zu; use a glob", HV_REPLAY_MAX_HUBS,
+                          request->hub_count);
     to->patterns = calloc(request->hub_count + 1, sizeof *to->patterns);
     if (to->patterns == NULL)
         return hv_err_set(err, HV_NOMEM, "no memory for %zu hubs", request->hub_count);
     for (size_t i = 0; i < request->hub_count; i++) {
         size_t len = strlen(request->hubs[i]);
         if (len == 0 || len >= HV_HUB_SIZE || !is_pattern_text(request->hubs[i]))
-            return hv_err_set(err, HV_USAGE, "a hub is named by 1 to %d letters, digits, '.', '_', '-', and the glob signs *?[]!^, not '%.300s'",
+            return hv_err_set(err, HV_USAGE,
+                              "a hub is named by 1 to %d letters, digits, '.', '_', '-', and the glob signs *?[]!^, not '%.300s'",
                               HV_HUB_SIZE - 1, request->hubs[i]);
         memcpy(to->patterns[to->pattern_count++], request->hubs[i], len + 1);
     }
@@ -152,14 +156,16 @@ differs(hv_cursor_bound asked, hv_cursor_bound cursor)
 }
 
 static hv_rc
-fit_cursor(const hv_replay_request *request, const char *vault, const hv_cursor *cursor, const hv_replay_selection *asked, hv_err *err)
+fit_cursor(const hv_replay_request *request, const char *vault, const hv_cursor *cursor, const hv_replay_selection *asked,
+           hv_err *err)
 {
     hv_replay_order order = cursor->by_time ? HV_REPLAY_BY_TIME : HV_REPLAY_BY_OFFSET;
 
     if (strcmp(cursor->vault, vault) != 0)
         return hv_err_set(err, HV_USAGE, "this cursor belongs to the vault %s, but this is the vault %s", cursor->vault, vault);
     if (asked->pattern_count > 0 && !same_patterns(asked, cursor))
-        return hv_err_set(err, HV_USAGE, "this cursor was made for other hubs; leave out the hubs, or name the same in the same order");
+        return hv_err_set(err, HV_USAGE,
+                          "this cursor was made for other hubs; leave out the hubs, or name the same in the same order");
     if (request->incarnation != HV_REPLAY_NEWEST && request->incarnation != cursor->incarnation)
         return hv_err_set(err, HV_USAGE, "this cursor was made for another incarnation; leave it out");
     if (differs(request->from_offset, cursor->from_offset) || differs(request->to_offset, cursor->to_offset)
@@ -168,7 +174,8 @@ fit_cursor(const hv_replay_request *request, const char *vault, const hv_cursor 
     if (request->order != HV_REPLAY_ORDER_DEFAULT && request->order != order)
         return hv_err_set(err, HV_USAGE, "this cursor was made for a replay in order of %s", cursor->by_time ? "time" : "offset");
     if (memcmp(asked->filters, cursor->filters, sizeof asked->filters) != 0)
-        return hv_err_set(err, HV_USAGE, "this cursor was made with other filters (partition, key, header, type); give the same ones again");
+        return hv_err_set(err, HV_USAGE,
+                          "this cursor was made with other filters (partition, key, header, type); give the same ones again");
     if (request->follow && (cursor->to_offset.set || cursor->to_time.set))
         return hv_err_set(err, HV_USAGE, "this cursor is of a range with an end, which cannot be followed");
     return HV_OK;
@@ -419,13 +426,15 @@ check_parts_found(const hv_replay_selection *selection, hv_err *err)
     bool exact = selection->incarnation != HV_REPLAY_NEWEST && selection->incarnation != HV_REPLAY_ALL_INCARNATIONS;
 
     if (exact && selection->number_count == 0 && selection->part_count == 0)
-        return hv_err_set(err, HV_NOT_FOUND, "nothing of an incarnation %" PRIu32 " of these hubs was captured", selection->incarnation);
+        return hv_err_set(err, HV_NOT_FOUND, "nothing of an incarnation %" PRIu32 " of these hubs was captured",
+                          selection->incarnation);
     for (size_t i = 0; i < selection->number_count; i++) {
         size_t j = 0;
         while (j < selection->part_count && selection->parts[j].partition.number != selection->numbers[i])
             j++;
         if (j == selection->part_count)
-            return hv_err_set(err, HV_NOT_FOUND, "nothing of a partition %" PRId32 " of these hubs was captured", selection->numbers[i]);
+            return hv_err_set(err, HV_NOT_FOUND, "nothing of a partition %" PRId32 " of these hubs was captured",
+                              selection->numbers[i]);
     }
     return HV_OK;
 }

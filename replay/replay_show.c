@@ -202,7 +202,8 @@ look_in_cut(search *find, hv_err *err)
         return HV_CORRUPT;
     if (!found)
         return hv_err_set(err, HV_CORRUPT, "offset %" PRId64 " of '%s' lies in the cut that begins with %" PRId64
-                          ", but neither its segments nor its gaps have it", find->offset, find->show->partition.hub, cut->range.first);
+                          ", but neither its segments nor its gaps have it", find->offset, find->show->partition.hub,
+                              cut->range.first);
     return HV_OK;
 }
 

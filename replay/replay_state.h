@@ -39,8 +39,8 @@ hv_rc hv_replay_run_parts(hv_replay *replay, hv_replay_part *parts, size_t count
 /* The run of the archive, without the end of the sink. */
 hv_rc hv_replay_run_archive(hv_replay *replay, hv_sink *sink, hv_err *err);
 
-/* End the sink, or after a failure on our side try to flush it, so that everything before the failure is out. Returns what the replay
- * has to return. */
+/* End the sink, or after a failure on our side try to flush it, so that everything before the failure is out. Returns what the
+ * replay has to return. */
 hv_rc hv_replay_finish(hv_replay *replay, hv_sink *sink, hv_rc rc, hv_err *err);
 
 /* Wait, in slices, and stop waiting when told to. False: stopped. */

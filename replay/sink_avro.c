@@ -1,8 +1,8 @@
 /*
  * An Avro object container file of hubvault.v1.ReplayedEvent. That record is hubvault.v1.Event, the one of the segments, with three
- * fields in front: one file may hold many partitions, and an offset alone does not say whose it is. In Avro's binary form the fields
- * of a record stand one behind the other, so what is written is these three and then the event as the segment codec encodes it; the
- * schema is made from that of the segments in the same way.
+ * fields in front: one file may hold many partitions, and an offset alone does not say whose it is. In Avro's binary form the
+ * fields of a record stand one behind the other, so what is written is these three and then the event as the segment codec encodes
+ * it; the schema is made from that of the segments in the same way.
  *
  * The sync marker follows from vault and request: the same replay gives the same bytes.
  */

@@ -1,13 +1,13 @@
 /*
  * Into a Kafka service.
  *
- * With transactions, each one holds a run of events and the positions of their sources behind them, committed for the consumer group of
- * the replay. Both become visible or neither does. A replay that is killed leaves at most one open transaction; the next one under the
- * same id takes over the transactional id, which makes the service abort what was open and refuse the old producer if it still lives,
- * and then reads the committed positions. So each event is once in the topic for those who read committed.
+ * With transactions, each one holds a run of events and the positions of their sources behind them, committed for the consumer
+ * group of the replay. Both become visible or neither does. A replay that is killed leaves at most one open transaction; the next
+ * one under the same id takes over the transactional id, which makes the service abort what was open and refuse the old producer if
+ * it still lives, and then reads the committed positions. So each event is once in the topic for those who read committed.
  *
- * Without transactions, events are flushed first and positions committed afterwards: killed in between, the events of that stretch come
- * twice. One request in flight per connection keeps their order when the producer repeats one.
+ * Without transactions, events are flushed first and positions committed afterwards: killed in between, the events of that stretch
+ * come twice. One request in flight per connection keeps their order when the producer repeats one.
  *
  * Either way an event below the position of its source is not sent again, whoever delivers it.
  */
@@ -93,10 +93,10 @@ check_delivery(const kafka_sink *kafka, hv_err *err)
 
 /*
  * librdkafka takes a timestamp of 0 for "now", and there is no other way in. So such an event is handed over with a mark as its
- * timestamp, and this interceptor, which librdkafka calls with its own message before anybody else sees it, looks for the mark behind
- * the public part of the message and puts 0 in its place. rd_kafka_message_timestamp() says whether that was the timestamp; if not,
- * everything is as before and the event is refused. (A message is always longer than the stretch that is searched: it has links, times
- * and counters there in all versions.)
+ * timestamp, and this interceptor, which librdkafka calls with its own message before anybody else sees it, looks for the mark
+ * behind the public part of the message and puts 0 in its place. rd_kafka_message_timestamp() says whether that was the timestamp;
+ * if not, everything is as before and the event is refused. (A message is always longer than the stretch that is searched: it has
+ * links, times and counters there in all versions.)
  */
 static rd_kafka_resp_err_t
 set_zero(rd_kafka_t *rk, rd_kafka_message_t *message, void *arg)
@@ -216,7 +216,8 @@ abort_open(kafka_sink *kafka)
 static hv_rc
 drain(kafka_sink *kafka, hv_err *err)
 {
-    while (rd_kafka_flush(kafka->producer->rk, SLICE_MS) == RD_KAFKA_RESP_ERR__TIMED_OUT && kafka->failed == RD_KAFKA_RESP_ERR_NO_ERROR)
+    while (rd_kafka_flush(kafka->producer->rk, SLICE_MS) == RD_KAFKA_RESP_ERR__TIMED_OUT
+           && kafka->failed == RD_KAFKA_RESP_ERR_NO_ERROR)
         continue;                       /* ends by message.timeout.ms, which makes what is stuck fail */
     return check_delivery(kafka, err);
 }
@@ -249,7 +250,8 @@ commit_positions(kafka_sink *kafka, const rd_kafka_topic_partition_list_t *offse
 
     if (code == RD_KAFKA_RESP_ERR_NO_ERROR)
         return HV_OK;
-    return hv_err_set(err, hv_kafka_client_rc(code), "commit how far replay '%s' has come: %s", kafka->config.id, rd_kafka_err2str(code));
+    return hv_err_set(err, hv_kafka_client_rc(code), "commit how far replay '%s' has come: %s", kafka->config.id,
+                      rd_kafka_err2str(code));
 }
 
 static hv_rc
@@ -262,7 +264,8 @@ kafka_flush(hv_sink *sink, hv_err *err)
         return HV_OK;
     hv_rc rc = drain(kafka, err);
     if (rc == HV_OK)
-        rc = hv_kafka_targets_offsets(kafka->targets, hv_kafka_targets_sent_before(kafka->targets) + sink->facts.events, &offsets, err);
+        rc = hv_kafka_targets_offsets(kafka->targets, hv_kafka_targets_sent_before(kafka->targets) + sink->facts.events, &offsets,
+                                      err);
     if (rc == HV_OK)
         rc = kafka->config.no_transactions ? commit_positions(kafka, offsets, err) : commit_transaction(kafka, offsets, err);
     if (offsets != NULL)
@@ -299,7 +302,8 @@ headers_of(const hv_event *event)
 
     for (size_t i = 0; headers != NULL && i < event->header_count; i++) {
         const hv_header *header = &event->headers[i];
-        if (rd_kafka_header_add(headers, header->name.data, (ssize_t)header->name.len, header->value.data, (ssize_t)header->value.len)
+        if (rd_kafka_header_add(headers, header->name.data, (ssize_t)header->name.len, header->value.data,
+                                (ssize_t)header->value.len)
             != RD_KAFKA_RESP_ERR_NO_ERROR) {
             rd_kafka_headers_destroy(headers);
             return NULL;
@@ -352,13 +356,15 @@ send_event(kafka_sink *kafka, const hv_partition *from, const hv_kafka_target *t
             return rc;
     }
     if (code == RD_KAFKA_RESP_ERR_NO_ERROR && kafka->wants_zero && !kafka->got_zero)
-        return hv_err_set(err, HV_VERSION, "offset %" PRId64 " of partition %" PRId32 " of hub '%s' has the timestamp 0, which this librdkafka (%s) "
+        return hv_err_set(err, HV_VERSION,
+                          "offset %" PRId64 " of partition %" PRId32 " of hub '%s' has the timestamp 0, which this librdkafka (%s) "
                           "cannot send", event->offset, from->number, from->hub, rd_kafka_version_str());
     if (code == RD_KAFKA_RESP_ERR_NO_ERROR)
         return HV_OK;
     if (code == RD_KAFKA_RESP_ERR__FAIL)
         return hv_err_set(err, HV_NOMEM, "no memory for the headers of an event");
-    return hv_err_set(err, hv_kafka_client_rc(code), "send offset %" PRId64 " of partition %" PRId32 " of hub '%s' to topic '%s': %s",
+    return hv_err_set(err, hv_kafka_client_rc(code),
+                      "send offset %" PRId64 " of partition %" PRId32 " of hub '%s' to topic '%s': %s",
                       event->offset, from->number, from->hub, target->topic, rd_kafka_err2str(code));
 }
 

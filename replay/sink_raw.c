@@ -36,7 +36,8 @@ raw_event(hv_sink *sink, const hv_partition *from, const hv_event *event, hv_err
     if (raw->length_prefix) {
         uint32_t len = (uint32_t)event->value.len;
         if (len != event->value.len)
-            return hv_err_set(err, HV_LIMIT, "a value of %zu bytes at offset %" PRId64 " has no length of 4 bytes", event->value.len,
+            return hv_err_set(err, HV_LIMIT, "a value of %zu bytes at offset %" PRId64 " has no length of 4 bytes",
+                              event->value.len,
                               event->offset);
         hv_buf_put(to, (unsigned char[]){(unsigned char)(len >> 24), (unsigned char)(len >> 16), (unsigned char)(len >> 8),
                                          (unsigned char)len}, 4);

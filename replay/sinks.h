@@ -40,7 +40,8 @@ typedef struct hv_sink_avro_config {
     int level;                          /* 0: a good one for the codec */
 } hv_sink_avro_config;
 
-/* One Avro object container file of hubvault.v1.ReplayedEvent: the record of the segments, behind hub, incarnation and partition. */
+/* One Avro object container file of hubvault.v1.ReplayedEvent: the record of the segments, behind hub, incarnation and
+ * partition. */
 hv_rc hv_sink_avro_open(const hv_sink_avro_config *config, hv_sink **ret, hv_err *err) HV_MUST_USE;
 
 /* ---- a Kafka service ---- */
@@ -55,8 +56,8 @@ typedef struct hv_kafka_partition_map {
 
 typedef struct hv_sink_kafka_config {
     const hv_kafka_config *broker;      /* where, and with which credentials. All pointers in here must outlive the sink. */
-    const char *id;                     /* of this replay, 1 to 100 of [A-Za-z0-9._-]: a run under the same id goes on where the last one
-                                           stopped. Transactional id and consumer group are "hubvault-replay-<id>". */
+    const char *id;                     /* of this replay, 1 to 100 of [A-Za-z0-9._-]: a run under the same id goes on where the
+                                           last one stopped. Transactional id and consumer group are "hubvault-replay-<id>". */
     const char *topic;                  /* "{hub}" in it stands for the name of the hub; NULL: "{hub}" */
     const hv_kafka_topic_map *topics;   /* exceptions from that */
     size_t topic_count;
@@ -68,8 +69,8 @@ typedef struct hv_sink_kafka_config {
 } hv_sink_kafka_config;
 
 /*
- * Events with partition, key, value, headers and timestamp as they were; offsets are given by the service. HV_USAGE, HV_NOMEM; whether
- * secrets can be read, the service is there and the topics fit shows in begin.
+ * Events with partition, key, value, headers and timestamp as they were; offsets are given by the service. HV_USAGE, HV_NOMEM;
+ * whether secrets can be read, the service is there and the topics fit shows in begin.
  */
 hv_rc hv_sink_kafka_open(const hv_sink_kafka_config *config, hv_sink **ret, hv_err *err) HV_MUST_USE;
 

@@ -114,7 +114,8 @@ make_handle(hv_kafka_client *client, const hv_kafka_settings *settings, hv_err *
     if (client->config.delivered != NULL)
         rd_kafka_conf_set_dr_msg_cb(conf, on_delivery);
     if (client->config.on_send != NULL)
-        (void)rd_kafka_conf_interceptor_add_on_new(conf, "hubvault", on_new, client);   /* fails for a second one of that name only */
+        (void)rd_kafka_conf_interceptor_add_on_new(conf, "hubvault", on_new,
+                                                   client);   /* fails for a second one of that name only */
     if (settings->auth == HV_KAFKA_AUTH_OAUTH) {
         rd_kafka_conf_set_oauthbearer_token_refresh_cb(conf, on_token_wanted);
         rd_kafka_conf_enable_sasl_queue(conf, 1);

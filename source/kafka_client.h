@@ -15,7 +15,7 @@ typedef struct hv_kafka_client_config {
     const char *const *properties;      /* of librdkafka, name and value alternating; set before those of broker->extra */
     size_t property_count;              /* names and values together */
     void (*delivered)(rd_kafka_t *rk, const rd_kafka_message_t *message, void *arg);    /* of a producer; NULL: none */
-    rd_kafka_interceptor_f_on_send_t *on_send;          /* sees what is produced before librdkafka has done anything with it; NULL: none */
+    rd_kafka_interceptor_f_on_send_t *on_send;          /* sees what is produced before anybody else; NULL: none */
     void *arg;                          /* for delivered and on_send */
 } hv_kafka_client_config;
 
@@ -24,7 +24,8 @@ typedef struct hv_kafka_client {
     hv_kafka_client_config config;
 } hv_kafka_client;
 
-/* A handle that connects in the background. HV_USAGE: librdkafka refuses a property. HV_NOT_FOUND, HV_IO: the file of a secret. HV_NOMEM. */
+/* A handle that connects in the background. HV_USAGE: librdkafka refuses a property. HV_NOT_FOUND, HV_IO: the file of a secret.
+ * HV_NOMEM. */
 hv_rc hv_kafka_client_open(const hv_kafka_client_config *config, hv_kafka_client **ret, hv_err *err) HV_MUST_USE;
 /* Accepts NULL. What a producer has not delivered yet is thrown away. */
 void hv_kafka_client_close(hv_kafka_client *client);

@@ -26,7 +26,8 @@ typedef struct hv_kafka_config {
     const char *ca_file;                /* NULL: of the system */
     const char *user, *password_file;   /* PLAIN */
     const char *connection_string_file; /* read anew at each (re)connect of the handle; its EntityPath, if any, is the only hub */
-    hv_rc (*token)(void *arg, hv_kafka_token *ret, hv_err *err);    /* called in a thread of the driver, may block: hv_token_for_get */
+    hv_rc (*token)(void *arg, hv_kafka_token *ret,
+                   hv_err *err);    /* called in a thread of the driver, may block: hv_token_for_get */
     void *token_arg;
     const char *const *include;         /* globs; count 0: "*" */
     size_t include_count;
@@ -39,7 +40,8 @@ typedef struct hv_kafka_config {
     const char *const *extra;           /* further librdkafka properties, name and value alternating; for tests and experts */
     size_t extra_count;                 /* names and values together, so an even number */
     int stall_ms;                       /* connect anew if a partition has more but nothing comes for so long; 0: 60000 */
-    void (*log)(void *arg, int level, const char *text);    /* librdkafka's own log (syslog levels), from any thread; NULL: dropped */
+    void (*log)(void *arg, int level,
+                const char *text);    /* librdkafka's own log (syslog levels), from any thread; NULL: dropped */
     void *log_arg;
 } hv_kafka_config;
 

@@ -1,6 +1,6 @@
 /*
- * Any text as a cursor, any bytes as what stands in a cursor with a right checksum, any text as positions in a Kafka commit: what is
- * taken is written in a form that is taken again and says the same.
+ * Any text as a cursor, any bytes as what stands in a cursor with a right checksum, any text as positions in a Kafka commit: what
+ * is taken is written in a form that is taken again and says the same.
  */
 #include <assert.h>
 

@@ -74,7 +74,8 @@ END_TEST
 START_TEST(positions_are_found_by_partition)
 {
     hv_cursor cursor = example();
-    hv_partition there = {.hub = "orders", .incarnation = 2, .number = 0}, not_there = {.hub = "sale", .incarnation = 2, .number = 0};
+    hv_partition there = {.hub = "orders", .incarnation = 2, .number = 0}, not_there = {.hub = "sale", .incarnation = 2,
+                                                                                        .number = 0};
 
     ck_assert_int_eq(hv_cursor_next(&cursor, &there, 99), 1);
     ck_assert_int_eq(hv_cursor_next(&cursor, &not_there, 99), 99);

@@ -135,7 +135,8 @@ END_TEST
 START_TEST(names_and_values_are_compared_without_their_escapes)
 {
     ck_assert_str_eq(member("{\"ty\\u0070e\":\"a\\u002eb\\n\\\"\\/\\\\\"}"), "a.b\n\"/\\");
-    ck_assert_str_eq(member("{\"\\u0074\\u0079\\u0070\\u0065\":\"\\u00e4\\ud83d\\ude00\\u20ac\"}"), "\xc3\xa4\xf0\x9f\x98\x80\xe2\x82\xac");
+    ck_assert_str_eq(member("{\"\\u0074\\u0079\\u0070\\u0065\":\"\\u00e4\\ud83d\\ude00\\u20ac\"}"),
+                     "\xc3\xa4\xf0\x9f\x98\x80\xe2\x82\xac");
     ck_assert_str_eq(member("{\"type\\u0000\":\"no\",\"type\":\"\\b\\f\\r\\t\"}"), "\b\f\r\t");
 }
 END_TEST

@@ -1,6 +1,6 @@
 /*
- * From the archive onto the live hub. The scripted source and the vault hold the same events; a script, called between any two steps of
- * the replay, plays producers, the archiver and retention.
+ * From the archive onto the live hub. The scripted source and the vault hold the same events; a script, called between any two
+ * steps of the replay, plays producers, the archiver and retention.
  */
 #include <stdio.h>
 
@@ -127,7 +127,8 @@ static const char *const any_hub[] = {"*"};
 static hv_replay *
 open_follow(play *now, const hv_replay_request *request)
 {
-    hv_replay_config config = {.index = vault.index, .storage = vault.storage, .vault = TEST_VAULT, .threads = 1, .patience_ms = 300,
+    hv_replay_config config = {.index = vault.index, .storage = vault.storage, .vault = TEST_VAULT, .threads = 1,
+                               .patience_ms = 300,
                                .discovery_ms = 30, .now_ms = now->fake_clock ? read_fake_clock : NULL,
                                .observer = {.arg = now, .stopped = play_on, .lost = note_lost}};
     hv_replay *replay = NULL;

@@ -1,7 +1,7 @@
 /*
- * Into a topic of librdkafka's mock cluster, and what comes out of it again. The mock forgets offsets that are committed in a transaction,
- * and shows events of aborted ones like any others. So resuming is tested here without transactions, which differs in the one call that
- * commits; with transactions, against a real broker, it is tested in tests/real.
+ * Into a topic of librdkafka's mock cluster, and what comes out of it again. The mock forgets offsets that are committed in a
+ * transaction, and shows events of aborted ones like any others. So resuming is tested here without transactions, which differs in
+ * the one call that commits; with transactions, against a real broker, it is tested in tests/real.
  */
 #include <stdio.h>
 
@@ -261,7 +261,8 @@ END_TEST
 START_TEST(many_partitions_can_go_into_one_and_still_resume)
 {
     hv_kafka_partition_map partitions[] = {{.from = -1, .to = 0}};
-    hv_sink_kafka_config config = {.id = "a", .topic = "one", .partitions = partitions, .partition_count = 1, .no_transactions = true,
+    hv_sink_kafka_config config = {.id = "a", .topic = "one", .partitions = partitions, .partition_count = 1,
+                                   .no_transactions = true,
                                    .transaction_events = 4};
     hv_replay_request request = {.order = HV_REPLAY_BY_TIME};
 
@@ -272,7 +273,7 @@ START_TEST(many_partitions_can_go_into_one_and_still_resume)
     ck_assert_uint_eq(got.count, 2 * EVENTS);
     kept_events each[2] = {{.items = NULL}, {.items = NULL}};
     int64_t next[2] = {0, 0};
-    for (size_t i = 0; i < got.count; i++)      /* both partitions in their own order: only orders/1 has timestamps of 5 throughout */
+    for (size_t i = 0; i < got.count; i++)      /* both partitions in their own order: orders/1 has timestamps of 5 throughout */
         for (size_t j = 0; j < vault.events.count; j++) {
             const kept_event *want = &vault.events.items[j];
             size_t p = (size_t)want->partition.number;

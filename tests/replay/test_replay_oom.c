@@ -1,7 +1,7 @@
 /*
- * Let the n-th allocation fail, for n = 0, 1, 2 ... until a whole replay needs fewer than n: it ends with HV_NOMEM, and what the sink got is
- * the beginning of what it should get. The linker's --wrap replaces the allocation functions for our own code only. Leaks on these paths
- * are found by the sanitizer build of this test.
+ * Let the n-th allocation fail, for n = 0, 1, 2 ... until a whole replay needs fewer than n: it ends with HV_NOMEM, and what the
+ * sink got is the beginning of what it should get. The linker's --wrap replaces the allocation functions for our own code only.
+ * Leaks on these paths are found by the sanitizer build of this test.
  */
 #include <fcntl.h>
 #include <unistd.h>
@@ -70,7 +70,8 @@ make_vault(void)
     orders1 = vault_partition("orders", 1, 1);
     vault_incarnation(&vault, "orders", 1, "");
     for (int64_t offset = 0; offset < 12; offset++) {
-        hv_event event = {.offset = offset, .timestamp_ms = offset, .key = hv_slice_text("\xff"), .headers = headers, .header_count = 2,
+        hv_event event = {.offset = offset, .timestamp_ms = offset, .key = hv_slice_text("\xff"), .headers = headers,
+                          .header_count = 2,
                           .value = hv_slice_text("{\"ty\\u0070e\":\"a\\u0062\"}")};
         vault_add(&vault, &orders0, &event, offset % 3 == 0 ? "personal" : NULL);
         vault_add(&vault, &orders1, &event, NULL);

@@ -1,5 +1,6 @@
 /*
- * Random vaults, random requests: what a replay delivers equals what a filter over the list of all events says, in content and order.
+ * Random vaults, random requests: what a replay delivers equals what a filter over the list of all events says, in content and
+ * order.
  */
 #include <stdio.h>
 
@@ -246,7 +247,8 @@ static hv_replay_config
 some_config(const vault_builder *vault, test_random *random)
 {
     return (hv_replay_config){.index = vault->index, .storage = vault->storage, .vault = TEST_VAULT,
-                              .threads = (unsigned)test_random_below(random, 3), .memory_bytes = 1 + test_random_below(random, 100000),
+                              .threads = (unsigned)test_random_below(random, 3), .memory_bytes = 1 + test_random_below(random,
+                                                                                                                       100000),
                               .run_bytes = 1 + test_random_below(random, 5000)};
 }
 
@@ -298,7 +300,8 @@ END_TEST
 /* ---- resuming ---- */
 
 static void
-run_from(const vault_builder *vault, const hv_replay_config *config, const random_request *asked, const hv_buf *cursor, int64_t limit,
+run_from(const vault_builder *vault, const hv_replay_config *config, const random_request *asked, const hv_buf *cursor,
+         int64_t limit,
          keeping_sink *sink, hv_buf *ret_cursor)
 {
     HV_AUTO(hv_replay_close) hv_replay *replay = NULL;

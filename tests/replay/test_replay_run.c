@@ -257,7 +257,8 @@ START_TEST(a_get_that_is_refused_ends_the_replay_at_once_with_a_cursor_that_hold
 
     for (unsigned call = 0; call < calls; call += 5) {
         HV_AUTO(hv_storage_close) hv_storage *fault = NULL;
-        hv_storage_fault_config failing = {.inner = vault.storage, .fail_call = call, .fail_calls = UINT32_MAX, .fail_with = HV_AUTH};
+        hv_storage_fault_config failing = {.inner = vault.storage, .fail_call = call, .fail_calls = UINT32_MAX,
+                                           .fail_with = HV_AUTH};
         hv_replay_request request = everything();
         ck_hv_ok(hv_storage_fault_open(&failing, &fault, &err));
         HV_AUTO(hv_replay_close) hv_replay *replay = open_replay(fault, &request);

@@ -104,7 +104,8 @@ expect_body(hv_slice body, const char *want)
 
     put(&(hv_event){.offset = 7, .timestamp_ms = 0, .timestamp_type = HV_TIMESTAMP_CREATE, .value = body});
     ck_hv_ok(sink->ops->flush(sink, &err));
-    int len = snprintf(line, sizeof line, "%s7,\"timestamp\":\"1970-01-01T00:00:00.000Z\",\"timestampType\":\"create\",\"key\":null,"
+    int len = snprintf(line, sizeof line,
+                       "%s7,\"timestamp\":\"1970-01-01T00:00:00.000Z\",\"timestampType\":\"create\",\"key\":null,"
                        "\"headers\":[],%s}\n", OPENING, want);
     expect_file(line, (size_t)len);
     ck_assert_int_eq(ftruncate(fd, 0), 0);
@@ -166,7 +167,8 @@ START_TEST(keys_and_headers_keep_nulls_empties_order_and_duplicates)
 {
     const hv_header headers[] = {
         {.name = hv_slice_text("a"), .value = hv_slice_text("1")},   {.name = hv_slice_text("a"), .value = HV_SLICE_NULL},
-        {.name = hv_slice_text(""), .value = hv_slice_text("")},     {.name = hv_slice_text("K\xc3\xa4se"), .value = hv_slice_text("\"\n")},
+        {.name = hv_slice_text(""), .value = hv_slice_text("")},     {.name = hv_slice_text("K\xc3\xa4se"),
+                                                                      .value = hv_slice_text("\"\n")},
         {.name = hv_slice_of("\xff", 1), .value = hv_slice_of("\x80", 1)},
     };
 
@@ -175,7 +177,8 @@ START_TEST(keys_and_headers_keep_nulls_empties_order_and_duplicates)
                     .headers = headers, .header_count = 5});
     put(&(hv_event){.offset = 2, .timestamp_ms = 253402300800000, .timestamp_type = HV_TIMESTAMP_APPEND,
                     .key = hv_slice_of("\xc3", 1)});
-    put(&(hv_event){.offset = INT64_MAX, .timestamp_ms = INT64_MIN, .timestamp_type = HV_TIMESTAMP_CREATE, .key = hv_slice_text("k")});
+    put(&(hv_event){.offset = INT64_MAX, .timestamp_ms = INT64_MIN, .timestamp_type = HV_TIMESTAMP_CREATE,
+                    .key = hv_slice_text("k")});
     ck_hv_ok(sink->ops->end(sink, &err));
     static const char want[] =
         OPENING "1,\"timestamp\":\"1969-12-31T23:59:59.999Z\",\"timestampType\":\"none\",\"key\":\"\",\"headers\":["

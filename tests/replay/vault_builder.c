@@ -205,7 +205,8 @@ part_of_class(cut_parts *cut, const char *class_name, size_t room)
             return &cut->parts[i];
     ck_assert_uint_lt(cut->count, MAX_CLASSES);
     cut_part *added = &cut->parts[cut->count++];
-    *added = (cut_part){.events = need(calloc(room + 1, sizeof *added->events)), .ranges = need(calloc(room + 1, sizeof *added->ranges))};
+    *added = (cut_part){.events = need(calloc(room + 1, sizeof *added->events)), .ranges = need(calloc(room + 1,
+                                                                                                       sizeof *added->ranges))};
     memcpy(added->class_name, class_name, strlen(class_name));
     return added;
 }
@@ -298,7 +299,8 @@ make_blocks(vault_builder *vault, const cut_part *part, const vault_seal_config 
 
     memcpy(format.sync, test_sync, sizeof format.sync);
     for (size_t i = 0; i < part->event_count;) {
-        hv_block_facts facts = {.first_offset = part->events[i]->offset, .min_timestamp_ms = INT64_MAX, .max_timestamp_ms = INT64_MIN};
+        hv_block_facts facts = {.first_offset = part->events[i]->offset, .min_timestamp_ms = INT64_MAX,
+                                .max_timestamp_ms = INT64_MIN};
         hv_buf_clear(&raw);
         for (; i < part->event_count && (size_t)facts.count < per_block; i++, facts.count++) {
             const hv_event *event = part->events[i];
@@ -334,7 +336,8 @@ index_entry(const hv_segment_header *header, size_t data_start, const unsigned c
     entry.blocks = need(calloc(header->block_count + 1, sizeof *entry.blocks));
     for (size_t i = 0; i < header->block_count; i++) {
         const hv_block_ref *ref = &header->blocks[i];
-        entry.blocks[i] = (hv_index_block){.position = data_start + ref->position, .length = ref->length, .first_offset = ref->first_offset,
+        entry.blocks[i] = (hv_index_block){.position = data_start + ref->position, .length = ref->length,
+                                           .first_offset = ref->first_offset,
                                            .count = ref->count, .min_timestamp_ms = ref->min_timestamp_ms,
                                            .max_timestamp_ms = ref->max_timestamp_ms};
         memcpy(entry.blocks[i].sha256, ref->sha256, sizeof ref->sha256);

@@ -1,6 +1,6 @@
 /*
- * Vaults for tests: a store in memory and an index, filled through the segment code with chosen events, classes, gaps and blocks; and a
- * sink that keeps what it is given. Failures end the test.
+ * Vaults for tests: a store in memory and an index, filled through the segment code with chosen events, classes, gaps and blocks;
+ * and a sink that keeps what it is given. Failures end the test.
  */
 #ifndef HV_TESTS_REPLAY_VAULT_BUILDER_H
 #define HV_TESTS_REPLAY_VAULT_BUILDER_H
