@@ -26,6 +26,20 @@ print_flags(const hv_flag *flags, FILE *to)
     }
 }
 
+/* One line per option of the configuration; `hubvault options` and the manual say the rest. */
+static void
+print_options(FILE *to)
+{
+    HV_AUTO(hv_buf_free) hv_buf fallback = HV_BUF_INIT(HV_OPTION_VALUE_MAX);
+
+    for (size_t i = 0; i < hv_option_count; i++) {
+        const hv_option *option = &hv_option_table[i];
+        hv_buf_clear(&fallback);
+        hv_option_put_default(option, &fallback);
+        fprintf(to, "  %-30s %s (%s)\n", option->name, fallback.data != NULL ? fallback.data : "none", hv_option_type_text(option->type));
+    }
+}
+
 void
 hv_manual_help(FILE *to)
 {
@@ -40,6 +54,8 @@ hv_manual_help(FILE *to)
         fprintf(to, "  %-*s  %s\n", (int)width, verb->name, verb->help);
     fputs("\nOptions:\n", to);
     print_flags(hv_global_flags, to);
+    fputs("\nConfiguration, for the file and for --set: option, default, kind of value ('hubvault options' shows what is in effect):\n", to);
+    print_options(to);
     fputs("\nExit status:\n", to);
     for (const struct exit_row *row = exits; row < exits_end; row++)
         fprintf(to, "  %2d  %s\n", row->status, row->meaning);

@@ -124,6 +124,8 @@ START_TEST(help_lists_every_command_every_option_and_every_exit_status)
         cli_expect_like(result.out, verb->name);
     for (const hv_flag *flag = hv_global_flags; flag->name != NULL; flag++)
         cli_expect_like(result.out, flag->name);
+    for (size_t i = 0; i < hv_option_count; i++)
+        cli_expect_like(result.out, hv_option_table[i].name);
 #define STATUS_IS_THERE(name, exit_status, retriable, meaning) \
     snprintf(status, sizeof status, "\n  %2d  ", exit_status); \
     cli_expect_like(result.out, status); \
