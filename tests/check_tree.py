@@ -45,8 +45,8 @@ TOP_FILES = {
 }
 # What kind of file belongs into which folder; the rest of the tree is C.
 OTHER_SUFFIXES = {
-    "schemas": {".avsc", ".py"}, "docs": {".md", ".scd", ".json", ".svg"}, "completions": {".bash"}, "scripts": {"", ".sh"}, ".ci": {""}, "model": {".pml"},
-    "bench": {"", ".py", ".java", ".md"}, "packaging": None, "cli": {".scd", ".bash", ".py"},
+    ".ci": {""}, "bench": {"", ".py", ".java", ".md"}, "cli": {".py"}, "completions": {".bash"}, "docs": {".md", ".scd", ".json", ".svg"},
+    "model": {".pml"}, "schemas": {".avsc", ".py"}, "scripts": {"", ".sh"},
 }
 FUNCTION_LINES = 80
 
@@ -58,9 +58,8 @@ def files_of(root):
                                  "--exclude-standard"], stdout=subprocess.PIPE, check=True).stdout.decode()
         paths = [root / name for name in listed.split("\0") if name]
         return sorted(path for path in paths if path.is_file())
-    builds = {path.parent for path in root.glob("*/meson-private")}
-    return sorted(path for path in root.rglob("*") if path.is_file() and not builds & set(path.parents)
-                  and not {"__pycache__", "node_modules"} & set(path.parts))
+    return sorted(path for path in root.rglob("*") if path.is_file() and not path.relative_to(root).parts[0].startswith("build")
+                  and not {"__pycache__", "node_modules", ".git"} & set(path.parts))
 
 
 def wrong_place(path):
@@ -182,7 +181,8 @@ SOUND = {
     "segment/block.h": "", "replay/r.h": '#include "storage/storage.h"\n#include <stdio.h>\n', "cli/c.h": '#include "storage/drivers.h"\n',
     "index/index.h": "", "index/meson.build": "'a.c'", "index/index_internal.h": "#include <lmdb.h>\n", "archiver/meson.build": "'a.c'",
     "replay/meson.build": "'a.c'", "server/meson.build": "'a.c'", "tests/x/meson.build": "foreach name : ['thing']",
-    "tests/x/test_thing.c": '#include "cli/c.h"\n#include <lmdb.h>\n', "tests/x/data.bin": "", "build/meson-private/x": "", "build/a.c": "",
+    "tests/x/test_thing.c": '#include "cli/c.h"\n#include <lmdb.h>\n', "tests/x/data.bin": "", "build/a.c": "",
+    "build-test/gcc/meson-private/x": "", "common/__pycache__/x.pyc": "",
 }
 
 

@@ -1,10 +1,8 @@
 /* What only the dir driver has: files and their modes, links, leftovers, other processes that write to the same folder. */
 #include <errno.h>
 #include <fcntl.h>
-#include <signal.h>
 #include <stdio.h>
 #include <sys/file.h>
-#include <sys/resource.h>
 #include <sys/stat.h>
 #include <sys/xattr.h>
 #include <unistd.h>
@@ -353,21 +351,6 @@ START_TEST(a_write_cut_short_or_interrupted_is_continued)
 }
 END_TEST
 
-START_TEST(a_file_larger_than_the_process_may_write_is_a_limit_failure_and_leaves_nothing)
-{
-    hv_err err;
-    static char big[100000];
-    const hv_slice part = hv_slice_of(big, sizeof big);
-
-    (void)signal(SIGXFSZ, SIG_IGN);
-    ck_assert_int_eq(setrlimit(RLIMIT_FSIZE, &(struct rlimit){.rlim_cur = 50000, .rlim_max = RLIM_INFINITY}), 0);
-    ck_hv_fails(HV_LIMIT, OPS->put_new(STORAGE, "big", &part, 1, NULL, &err));
-    ck_assert_uint_eq(count_listed(""), 0);
-    ck_assert_int_eq(setrlimit(RLIMIT_FSIZE, &(struct rlimit){.rlim_cur = RLIM_INFINITY, .rlim_max = RLIM_INFINITY}), 0);
-    ck_hv_ok(OPS->put_new(STORAGE, "big", &part, 1, NULL, &err));
-}
-END_TEST
-
 int
 main(void)
 {
@@ -389,6 +372,5 @@ main(void)
     tcase_add_test(tests, a_change_after_everything_had_settled_is_synced_and_seen);
     tcase_add_test(tests, a_folder_at_rest_is_read_and_synced_once_and_not_for_every_page);
     tcase_add_test(tests, a_write_cut_short_or_interrupted_is_continued);
-    tcase_add_test(tests, a_file_larger_than_the_process_may_write_is_a_limit_failure_and_leaves_nothing);
     return ck_hv_run("storage dir", tests);
 }
