@@ -3,16 +3,17 @@
  *
  * Paths are walked part by part from the descriptor of the root, with O_NOFOLLOW, so no symbolic link below the root can lead out.
  *
- * Durability. A name is durable when its folder was synced after the name was there (syncing the file does not do it, fsync(2)), and
- * when the same holds for every folder above.
+ * Durability. A name is durable when its folder was synced after the name was there (syncing the file does not do it, fsync(2)),
+ * and when the same holds for every folder above.
  *
- * - Anchored: our parent was synced after we had been seen in it. Folders are never removed or renamed by hubvault, so once per handle
- *   is enough, whoever made the folder.
+ * - Anchored: our parent was synced after we had been seen in it. Folders are never removed or renamed by hubvault, so once per
+ *   handle is enough, whoever made the folder.
  * - Settled: files come and go, also from other processes, which may die between their link() and their fsync(). A sync covers what
  *   was visible before it. It still covers everything as long as nothing changed since, which the change time of the folder
- *   tells, if a change after the sync cannot have got the same time. File systems with hard links count time in steps of 1 s or less, so
- *   that is impossible if the sync began SETTLE_MS after this change time had been read. Both instants are read from our own boot
- *   clock, so a server with another clock does no harm. Until then every call syncs again; that is the price in a folder just written to.
+ *   tells, if a change after the sync cannot have got the same time. File systems with hard links count time in steps of 1 s or
+ *   less, so that is impossible if the sync began SETTLE_MS after this change time had been read. Both instants are read from our
+ *   own boot clock, so a server with another clock does no harm. Until then every call syncs again; that is the price in a folder
+ *   just written to.
  *
  * An fsync() that failed may succeed when called again although the bytes are lost (PostgreSQL wiki, "Fsync Errors"). For a file we
  * never ask twice: a new try writes a new file. For folders the second answer can be trusted, because ext4, XFS and btrfs shut

@@ -37,7 +37,8 @@ temp_name(const hv_dir *dir, char ret[HV_DIR_TEMP_NAME_SIZE])
 {
     static atomic_ulong counter;
 
-    (void)snprintf(ret, HV_DIR_TEMP_NAME_SIZE, "%016llx-%lu", (unsigned long long)dir->prepared.random, atomic_fetch_add(&counter, 1));
+    (void)snprintf(ret, HV_DIR_TEMP_NAME_SIZE, "%016llx-%lu", (unsigned long long)dir->prepared.random,
+                   atomic_fetch_add(&counter, 1));
 }
 
 static int
@@ -351,8 +352,8 @@ give_name(hv_dir_method method, const unfinished *file, int folder, const char *
 }
 
 hv_rc
-hv_dir_put_new(hv_storage *storage, const char *name, const hv_slice *parts, size_t part_count, const hv_blob_attributes *attributes,
-               hv_err *err)
+hv_dir_put_new(hv_storage *storage, const char *name, const hv_slice *parts, size_t part_count,
+               const hv_blob_attributes *attributes, hv_err *err)
 {
     hv_dir *dir = (hv_dir *)storage;
     HV_AUTO(hv_dir_fd) int folder = -1;

@@ -8,8 +8,8 @@
 
 /*
  * A folder; blobs are files of mode 0444, names with '/' are folders below it. Created if missing when `create`, though not what it
- * lies in; else HV_NOT_FOUND. HV_IO, naming the reason, if the file system cannot create without clobbering: found out here when
- * `create`, else at the first put, and until then nothing is written, so that a vault can be read where it must not be written.
+ * lies in; else HV_NOT_FOUND. HV_IO, naming the reason, if the file system cannot create without clobbering: found out here
+ * when `create`, else at the first put, and until then nothing is written, so that a vault can be read where it must not be written.
  * Attributes live in user.* extended attributes where the file system has them. Symbolic links below the folder are not followed:
  * one that has the name of a blob or folder is HV_CORRUPT. Files whose names break the rule are not seen. The content of a file that
  * somebody else put there is taken to be durable; its name is made durable before it is reported.

@@ -105,7 +105,8 @@ hv_storage_name_check(const char *name, hv_err *err)
     size_t len = strlen(name);
 
     if (len == 0 || len >= HV_STORAGE_NAME_SIZE)
-        return hv_err_set(err, HV_USAGE, "the name of a blob has 1 to %d bytes, not %zu: '%.40s'", HV_STORAGE_NAME_SIZE - 1, len, name);
+        return hv_err_set(err, HV_USAGE, "the name of a blob has 1 to %d bytes, not %zu: '%.40s'", HV_STORAGE_NAME_SIZE - 1, len,
+                          name);
     const char *fault = parts_fault(name, false);
     if (fault != NULL)
         return hv_err_set(err, HV_USAGE, "the name of a blob must not have %s: '%s'", fault, name);

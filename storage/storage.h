@@ -5,9 +5,9 @@
  * is required; a driver that cannot keep a promise fails when it is opened. All operations but close may be called from any
  * number of threads at once.
  *
- * Names: 1 to 511 of [A-Za-z0-9._=/-] in parts of 1 to 255 between '/', no part "." or "..", the first not beginning with ".tmp",
- * which is for the drivers; others are HV_USAGE, and so is a prefix that no name can begin with. Names are compared and sorted as
- * bytes. A name is never a folder of other names too: with "a/b" there, "a" cannot be put (HV_USAGE), nor the other way round.
+ * Names: 1 to 511 of [A-Za-z0-9._=/-] in parts of 1 to 255 between '/', no part "." or "..", the first not beginning with
+ * ".tmp", which is for the drivers; others are HV_USAGE, and so is a prefix that no name can begin with. Names are compared and
+ * sorted as bytes. A name is never a folder of other names too: with "a/b" there, "a" cannot be put (HV_USAGE), nor the other way round.
  */
 #ifndef HV_STORAGE_STORAGE_H
 #define HV_STORAGE_STORAGE_H

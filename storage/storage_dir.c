@@ -1,6 +1,6 @@
 /*
- * The dir driver: reading, deleting, opening. How blobs are created: dir_put.c. Why names are durable: dir_folder.c. Order and speed
- * of listings: dir_list.c.
+ * The dir driver: reading, deleting, opening. How blobs are created: dir_put.c. Why names are durable: dir_folder.c. Order and
+ * speed of listings: dir_list.c.
  *
  * Opening without `create` writes nothing, so that a vault can be read where it must not be written.
  */
@@ -119,7 +119,8 @@ dir_properties(hv_storage *storage, const char *name, hv_blob_properties *ret, h
     if (rc == HV_OK)
         rc = hv_dir_settle((hv_dir *)storage, folder, &folder_st, &settled, err);
     if (rc == HV_OK)
-        rc = get_attribute(fd, HV_DIR_ATTRIBUTE_SHA256, attributes.sha256, sizeof attributes.sha256, &attributes.has_sha256, name, err);
+        rc = get_attribute(fd, HV_DIR_ATTRIBUTE_SHA256, attributes.sha256, sizeof attributes.sha256, &attributes.has_sha256, name,
+                           err);
     if (rc == HV_OK)
         rc = get_attribute(fd, HV_DIR_ATTRIBUTE_NONCE, attributes.nonce, sizeof attributes.nonce, &attributes.has_nonce, name, err);
     if (rc != HV_OK)
@@ -230,7 +231,7 @@ sync_parent(int root, const char *path, hv_err *err)
     return HV_OK;
 }
 
-/* Its parent has to be there: a vault in a folder that nobody made is more often a slip of the pen, or a disk that is not mounted. */
+/* Its parent has to be there: a vault in a folder that nobody made is a slip of the pen, or a disk that is not mounted. */
 static hv_rc
 make_root(const char *path, hv_err *err)
 {

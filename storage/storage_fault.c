@@ -1,6 +1,6 @@
 /*
- * A decorator: counts operations and lets chosen ones fail, before or after the inner driver carried them out. Puts that "land late"
- * are copied and queued, oldest first: what a request does that was sent, timed out, and reaches the store minutes later.
+ * A decorator: counts operations and lets chosen ones fail, before or after the inner driver carried them out. Puts that "land
+ * late" are copied and queued, oldest first: what a request does that was sent, timed out, and reaches the store minutes later.
  */
 #include <assert.h>
 #include <pthread.h>
@@ -59,8 +59,8 @@ injected(const struct fault_storage *fault, const char *operation, hv_err *err)
 }
 
 static hv_rc
-keep_back(struct fault_storage *fault, const char *name, const hv_slice *parts, size_t part_count, const hv_blob_attributes *attributes,
-          hv_err *err)
+keep_back(struct fault_storage *fault, const char *name, const hv_slice *parts, size_t part_count,
+          const hv_blob_attributes *attributes, hv_err *err)
 {
     HV_AUTO(late_put_free) late_put *put = calloc(1, sizeof *put);
     size_t len = 0;

@@ -45,8 +45,8 @@ TOP_FILES = {
 }
 # What kind of file belongs into which folder; the rest of the tree is C.
 OTHER_SUFFIXES = {
-    ".ci": {""}, "bench": {"", ".py", ".java", ".md"}, "cli": {".py"}, "completions": {".bash"}, "docs": {".md", ".scd", ".json", ".svg"},
-    "model": {".pml"}, "schemas": {".avsc", ".py"}, "scripts": {"", ".sh"},
+    ".ci": {""}, "bench": {"", ".py", ".java", ".md"}, "cli": {".py"}, "completions": {".bash"},
+    "docs": {".md", ".scd", ".json", ".svg"}, "model": {".pml"}, "schemas": {".avsc", ".py"}, "scripts": {"", ".sh"},
 }
 FUNCTION_LINES = 80
 
@@ -176,13 +176,13 @@ BROKEN = [
     ("common/notes.txt", "", "is not for files like this"),
 ]
 SOUND = {
-    "README.md": "", "scripts/test": "", "common/meson.build": "'a.c'", "common/buf.h": "", "storage/meson.build": "'a.c', 'storage.c'",
-    "storage/storage.h": '#include "common/buf.h"\n', "storage/drivers.h": "", "storage/storage.c": "int\nf(void)\n{\n" + "    f();\n" * 80 + "}\n",
-    "segment/block.h": "", "replay/r.h": '#include "storage/storage.h"\n#include <stdio.h>\n', "cli/c.h": '#include "storage/drivers.h"\n',
-    "index/index.h": "", "index/meson.build": "'a.c'", "index/index_internal.h": "#include <lmdb.h>\n", "archiver/meson.build": "'a.c'",
-    "replay/meson.build": "'a.c'", "server/meson.build": "'a.c'", "tests/x/meson.build": "foreach name : ['thing']",
-    "tests/x/test_thing.c": '#include "cli/c.h"\n#include <lmdb.h>\n', "tests/x/data.bin": "", "build/a.c": "",
-    "build-test/gcc/meson-private/x": "", "common/__pycache__/x.pyc": "",
+    "README.md": "", "scripts/test": "", "common/meson.build": "'a.c'", "common/buf.h": "", "segment/block.h": "", "index/index.h": "",
+    "storage/meson.build": "'a.c', 'storage.c'", "storage/storage.h": '#include "common/buf.h"\n', "storage/drivers.h": "",
+    "storage/storage.c": "int\nf(void)\n{\n" + "    f();\n" * 80 + "}\n", "index/index_internal.h": "#include <lmdb.h>\n",
+    "replay/r.h": '#include "storage/storage.h"\n#include <stdio.h>\n', "cli/c.h": '#include "storage/drivers.h"\n',
+    "index/meson.build": "'a.c'", "archiver/meson.build": "'a.c'", "replay/meson.build": "'a.c'", "server/meson.build": "'a.c'",
+    "tests/x/meson.build": "foreach name : ['thing']", "tests/x/test_thing.c": '#include "cli/c.h"\n#include <lmdb.h>\n',
+    "tests/x/data.bin": "", "build/a.c": "", "build-test/gcc/meson-private/x": "", "common/__pycache__/x.pyc": "",
 }
 
 

@@ -35,7 +35,7 @@ START_TEST(a_text_that_is_too_long_is_cut_off_and_ended)
     (void)hv_err_set(&err, HV_IO, "%s", text);
     ck_assert_uint_eq(strlen(err.msg), sizeof err.msg - 1);
 
-    for (size_t len = 0; len < sizeof text; len += 7) {     /* prefixes that leave room for the colon, for a part of it, for nothing */
+    for (size_t len = 0; len < sizeof text; len += 7) {     /* prefixes that leave room for the colon, a part of it, nothing */
         (void)hv_err_set(&err, HV_IO, "below");
         (void)hv_err_prefix(&err, "%.*s", (int)len, text);
         ck_assert_uint_lt(strlen(err.msg), sizeof err.msg);
@@ -53,9 +53,9 @@ END_TEST
 START_TEST(exit_statuses_stay_and_differ)
 {
     static const int statuses[] = {
-        [HV_OK] = 0,     [HV_INTERNAL] = 1,    [HV_USAGE] = 2, [HV_NOT_FOUND] = 3, [HV_EXISTS] = 4, [HV_POLICY] = 5,   [HV_CORRUPT] = 6,
-        [HV_AUTH] = 7,   [HV_UNAVAILABLE] = 8, [HV_LIMIT] = 9, [HV_NOMEM] = 10,    [HV_IO] = 11,    [HV_CLOSED] = 12,  [HV_BUSY] = 13,
-        [HV_VERSION] = 14, [HV_GAP] = 15,
+        [HV_OK] = 0,      [HV_INTERNAL] = 1, [HV_USAGE] = 2,       [HV_NOT_FOUND] = 3, [HV_EXISTS] = 4, [HV_POLICY] = 5,
+        [HV_CORRUPT] = 6, [HV_AUTH] = 7,     [HV_UNAVAILABLE] = 8, [HV_LIMIT] = 9,     [HV_NOMEM] = 10, [HV_IO] = 11,
+        [HV_CLOSED] = 12, [HV_BUSY] = 13,    [HV_VERSION] = 14,    [HV_GAP] = 15,
     };
 
     for (unsigned rc = 0; rc < sizeof statuses / sizeof *statuses; rc++)

@@ -89,7 +89,8 @@ END_TEST
 /* They are stored in segments and in the index: a name that changes makes old vaults unreadable. */
 START_TEST(the_names_of_gap_causes_stay)
 {
-    static const char *const texts[HV_GAP_CAUSES] = {"retention", "compaction", "transaction", "truncation", "re-created", "unknown"};
+    static const char *const texts[HV_GAP_CAUSES] = {
+        "retention", "compaction", "transaction", "truncation", "re-created", "unknown"};
     hv_gap_cause cause = HV_GAP_TRUNCATION;
 
     for (unsigned i = 0; i < HV_GAP_CAUSES; i++) {

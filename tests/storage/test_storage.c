@@ -214,8 +214,8 @@ START_TEST(names_against_the_rule_are_usage_failures_everywhere)
     hv_err err;
     char long_part[300], long_name[600];
     const char *const names[] = {
-        "", "/", "/a", "a/", "a//b", ".", "..", "a/.", "a/../b", "../a", "a b", "a\nb", "a%b", "\xc3\xa4", "a\\b", "a:b", "a*", "a+b",
-        ".tmp", ".tmp/a", ".tmpfile", long_part, long_name,
+        "", "/", "/a", "a/", "a//b", ".", "..", "a/.", "a/../b", "../a", "a b", "a\nb", "a%b", "\xc3\xa4", "a\\b", "a:b", "a*",
+        "a+b", ".tmp", ".tmp/a", ".tmpfile", long_part, long_name,
     };
     hv_blob_properties properties;
     HV_AUTO(hv_buf_free) hv_buf got = HV_BUF_INIT(10);
@@ -239,7 +239,8 @@ START_TEST(every_name_the_rule_allows_can_be_stored)
 {
     hv_err err;
     char long_part[300], long_name[600];
-    const char *const names[] = {"A", "...", "..a", "a..", ".hidden", "-", "_", "=", "a/.tmp", "a=b/c.d-e_f", "0", long_part, long_name};
+    const char *const names[] = {"A", "...", "..a", "a..", ".hidden", "-", "_", "=", "a/.tmp", "a=b/c.d-e_f", "0", long_part,
+        long_name};
 
     memset(long_part, 'p', HV_STORAGE_PART_MAX);
     long_part[HV_STORAGE_PART_MAX] = '\0';
