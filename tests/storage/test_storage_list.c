@@ -169,6 +169,39 @@ START_TEST(a_walk_over_several_pages_misses_and_repeats_nothing)
 }
 END_TEST
 
+/* A store whose pages are empty for a while although there is more. */
+static unsigned empty_pages, pages_asked;
+
+static hv_rc
+list_slowly(hv_storage *storage, const hv_list_request *request, hv_blob_list *ret, hv_err *err)
+{
+    (void)storage;
+    if (pages_asked++ < empty_pages) {
+        *ret = (hv_blob_list){.more = true};
+        return HV_OK;
+    }
+    return OPS->list(STORAGE, request, ret, err);
+}
+
+START_TEST(empty_pages_are_no_end_but_not_for_ever)
+{
+    hv_err err;
+    size_t seen = 22;
+    hv_storage_ops ops = {.driver = "slow", .list = list_slowly};
+    hv_storage slow = {.ops = &ops};
+
+    open_fast(4);
+    put_all_in_another_order();
+    empty_pages = 900;
+    ck_hv_ok(hv_storage_walk(&slow, "ab", note_entry, &seen, &err));
+    ck_assert_uint_eq(seen, 23);
+    pages_asked = 0;
+    empty_pages = 100000;
+    ck_hv_fails(HV_UNAVAILABLE, hv_storage_walk(&slow, "ab", note_entry, &seen, &err));
+    ck_assert_uint_le(pages_asked, 1000);
+}
+END_TEST
+
 START_TEST(an_empty_store_and_an_unknown_prefix_are_empty_pages)
 {
     hv_err err;
@@ -257,6 +290,7 @@ main(void)
     tcase_add_checked_fixture(tests, NULL, teardown);
     for (size_t i = 0; i < sizeof all / sizeof *all; i++)
         tcase_add_loop_test(tests, all[i], 0, STORAGES_UNDER_TEST);
+    tcase_add_test(tests, empty_pages_are_no_end_but_not_for_ever);
     tcase_add_loop_test(tests, a_walk_over_several_pages_misses_and_repeats_nothing, 0, 2);
     return ck_hv_run("storage list", tests);
 }
