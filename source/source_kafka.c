@@ -232,7 +232,7 @@ next_message(hv_kafka *k, int wait_ms)
 
     if (message != NULL)
         count_popped(k, message);
-    else
+    else if (k->poll.error_count == 0 && k->poll.entry_errors == 0)     /* an error ends a poll early, empty or not */
         atomic_store_explicit(&k->empty_at_ms, hv_clock_boot_ms(), memory_order_relaxed);
     return message;
 }
