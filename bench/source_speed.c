@@ -1,7 +1,7 @@
 /*
  * How fast the Kafka driver hands out events, beside a bare librdkafka consumer that throws them away, and with how much memory.
  *
- *   source_speed fill BROKERS TOPIC PARTITIONS EVENTS BYTES     a key, three headers (one name twice, one null value), no compression
+ *   source_speed fill BROKERS TOPIC PARTITIONS EVENTS BYTES     a key, three headers (one name twice, one null), no compression
  *   source_speed bare BROKERS TOPIC PARTITIONS defaults|long    long: queues of any length, fetch.wait.max.ms=10
  *   source_speed read BROKERS TOPIC PARTITIONS QUEUE_MIB [work_ns=N] [name=value]...
  *       work_ns: how long the reader is busy with each event, so that it and not the broker is the slower one
@@ -32,9 +32,9 @@ report(const char *name, uint64_t events, uint64_t bytes, uint64_t headers, int6
     double seconds = (double)(hv_clock_boot_ms() - started_ms) / 1000, cpu = (double)hv_clock_cpu_us() / 1e6;
 
     (void)getrusage(RUSAGE_SELF, &usage);
-    (void)printf("%-24s %9" PRIu64 " events %7.1f MB %9" PRIu64 " headers %6.2f s %7.1f MB/s %8.0f events/s %5.2f CPU-s %5.2f us/event"
-                 " %5ld MB peak\n", name, events, (double)bytes / 1e6, headers, seconds, (double)bytes / 1e6 / seconds,
-                 (double)events / seconds, cpu, cpu * 1e6 / (double)(events > 0 ? events : 1), usage.ru_maxrss / 1024);
+    (void)printf("%-24s %9" PRIu64 " events %7.1f MB %9" PRIu64 " headers %6.2f s %7.1f MB/s %8.0f events/s"
+                 " %5.2f CPU-s %5.2f us/event %5ld MB peak\n", name, events, (double)bytes / 1e6, headers, seconds,
+                 (double)bytes / 1e6 / seconds, (double)events / seconds, cpu, cpu * 1e6 / (double)(events > 0 ? events : 1), usage.ru_maxrss / 1024);
 }
 
 /* ---- fill ---- */

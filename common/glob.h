@@ -1,6 +1,6 @@
 /*
- * Globs over names: `*` stands for any bytes, `?` for one byte, `[a-z_]` for one of these, `[!a-z]` or `[^a-z]` for one byte that is
- * none of them, every other byte for itself. There is no escape, names of hubs need none. A `[` that is never closed is itself.
+ * Globs over names: `*` stands for any bytes, `?` for one byte, `[a-z_]` for one of these, `[!a-z]` or `[^a-z]` for one byte that
+ * is none of them, every other byte for itself. There is no escape, names of hubs need none. A `[` that is never closed is itself.
  */
 #ifndef HV_COMMON_GLOB_H
 #define HV_COMMON_GLOB_H

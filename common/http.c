@@ -196,10 +196,18 @@ failure(const hv_http_request *request, CURLcode code, const char *text, const h
     int len = (int)strcspn(request->url, "?#");
 
     if (rc == HV_LIMIT)
-        return hv_err_set(err, rc, "%s %.*s: the answer has more than %zu bytes", request->method, len, request->url, body->max_len);
+        return hv_err_set(err, rc, "%s %.*s: the answer has more than %zu bytes", request->method, len, request->url,
+                          body->max_len);
     (void)hv_err_set(err, rc, "%s %.*s: %s", request->method, len, request->url, text[0] != '\0' ? text : curl_easy_strerror(code));
     hv_redact(err->msg);
     return rc;
+}
+
+hv_rc
+hv_http_init(hv_err *err)
+{
+    (void)pthread_once(&initialised, init_curl);
+    return init_result == CURLE_OK ? HV_OK : hv_err_set(err, HV_INTERNAL, "libcurl: %s", curl_easy_strerror(init_result));
 }
 
 hv_rc
@@ -212,9 +220,9 @@ hv_http_send(const hv_http_request *request, hv_http_response *ret, hv_err *err)
 
     assert(request->timeout_ms > 0);
     hv_http_response_clear(ret);
-    (void)pthread_once(&initialised, init_curl);
-    if (init_result != CURLE_OK)
-        return hv_err_set(err, HV_INTERNAL, "libcurl: %s", curl_easy_strerror(init_result));
+    hv_rc rc = hv_http_init(err);
+    if (rc != HV_OK)
+        return rc;
     HV_AUTO(free_easy) CURL *easy = curl_easy_init();
     HV_AUTO(free_headers) struct curl_slist *headers = NULL;
     if (easy == NULL || !make_headers(request, &headers))

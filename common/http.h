@@ -1,8 +1,9 @@
 /*
- * One HTTP request at a time, over libcurl: for tokens, registries and health checks. Nothing is taken from the environment, no redirect
- * is followed, and no answer is larger than its limit.
+ * One HTTP request at a time, over libcurl: for tokens, registries and health checks. Nothing is taken from the environment, no
+ * redirect is followed, and no answer is larger than its limit.
  *
- * Any thread. Messages name the method, scheme, host and path of a request; never its query, headers or body, nor those of the answer.
+ * Any thread. Messages name the method, scheme, host and path of a request; never its query, headers or body, nor those of the
+ * answer.
  */
 #ifndef HV_COMMON_HTTP_H
 #define HV_COMMON_HTTP_H
@@ -31,6 +32,9 @@ typedef struct hv_http_response {
 /* Wipes the body: it may hold a token. */
 void hv_http_response_clear(hv_http_response *response);
 HV_DEFINE_AUTO_VALUE(hv_http_response, hv_http_response_clear);
+
+/* Prepares libcurl, once per process; hv_http_send does so by itself. For whoever uses libcurl directly. */
+hv_rc hv_http_init(hv_err *err) HV_MUST_USE;
 
 /* HV_OK whenever an answer came, whatever its status. HV_USAGE: the URL is none. HV_UNAVAILABLE: no connection, no trust in the
  * server's certificate, no answer in time. HV_LIMIT: the answer is larger than the buffer may be. HV_NOMEM. */

@@ -20,9 +20,9 @@ HV_DEFINE_AUTO_VALUE(hv_secret, hv_secret_wipe);
 /* HV_NOMEM. */
 hv_rc hv_secret_set(hv_secret *secret, const char *text, size_t len, hv_err *err) HV_MUST_USE;
 
-/* The content of a file without one trailing line end. HV_NOT_FOUND if there is no such file; HV_USAGE if it is empty, has more than
- * HV_SECRET_MAX bytes, a NUL or a line end inside; HV_IO. `what` names it in messages ("password"). *ret is wiped and written on
- * success only. */
+/* The content of a file without one trailing line end. HV_NOT_FOUND if there is no such file; HV_USAGE if it is empty, has more
+ * than HV_SECRET_MAX bytes, a NUL or a line end inside; HV_IO. `what` names it in messages ("password"). *ret is wiped and
+ * written on success only. */
 hv_rc hv_secret_read(const char *path, const char *what, hv_secret *ret, hv_err *err) HV_MUST_USE;
 
 /* Overwrites every occurrence of the secret in a text with asterisks. Secrets below 4 bytes are left alone: they would match

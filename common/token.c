@@ -1,8 +1,8 @@
 /*
- * A small table of resources under one lock. Whoever finds that a token is due for renewal, and that nobody is renewing it, marks the
- * entry and goes to ask without the lock; the others take the old token as long as it lives, or wait for the end of that attempt and
- * take what it brought, success or failure. So sixteen threads cost one request, and a server that says no is asked once, not sixteen
- * times (blobfuse issues 1008 and 377 show what happens otherwise).
+ * A small table of resources under one lock. Whoever finds that a token is due for renewal, and that nobody is renewing it, marks
+ * the entry and goes to ask without the lock; the others take the old token as long as it lives, or wait for the end of that
+ * attempt and take what it brought, success or failure. So sixteen threads cost one request, and a server that says no is asked
+ * once, not sixteen times (blobfuse issues 1008 and 377 show what happens otherwise).
  *
  * Ages are measured by CLOCK_BOOTTIME, since the wall clock may jump.
  */
@@ -107,9 +107,9 @@ copy_config(const hv_token_config *config, hv_token_config *to, hv_err *err)
 static void
 free_config(hv_token_config *config)
 {
-    const char **texts[] = {&config->tenant, &config->client_id, &config->client_secret_file, &config->federated_token_file,
-                            &config->authority, &config->imds, &config->identity_endpoint, &config->identity_header, &config->ca_file,
-                            &config->proxy};
+    const char **texts[] = {&config->tenant,    &config->client_id, &config->client_secret_file, &config->federated_token_file,
+                            &config->authority, &config->imds,      &config->identity_endpoint,  &config->identity_header,
+                            &config->ca_file,   &config->proxy};
 
     for (size_t i = 0; i < sizeof texts / sizeof texts[0]; i++) {
         union { const char *lent; char *ours; } text = {.lent = *texts[i]};

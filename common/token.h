@@ -47,9 +47,10 @@ HV_DEFINE_AUTO_VALUE(hv_token, hv_token_clear);
 /* Copies the config; asks nobody. HV_USAGE for what is missing, and for an authority without TLS that is not on this machine. */
 hv_rc hv_token_provider_open(const hv_token_config *config, hv_token_provider **ret, hv_err *err) HV_MUST_USE;
 
-/* A token for a resource ("https://storage.azure.com", "https://<namespace>.servicebus.windows.net") that lives for some time yet. May
- * take as long as all tries together, two minutes at worst. HV_AUTH: refused. HV_UNAVAILABLE: no answer, or a busy one, after all tries.
- * HV_CORRUPT: an answer that is none. HV_LIMIT: more than 64 resources. HV_CLOSED: stopped. HV_NOT_FOUND, HV_USAGE, HV_IO: a file. */
+/* A token for a resource ("https://storage.azure.com", "https://<namespace>.servicebus.windows.net") that lives for some time
+ * yet. May take as long as all tries together, two minutes at worst. HV_AUTH: refused. HV_UNAVAILABLE: no answer, or a busy one,
+ * after all tries. HV_CORRUPT: an answer that is none. HV_LIMIT: more than 64 resources. HV_CLOSED: stopped. HV_NOT_FOUND,
+ * HV_USAGE, HV_IO: a file. */
 hv_rc hv_token_get(hv_token_provider *provider, const char *resource, hv_token *ret, hv_err *err) HV_MUST_USE;
 
 /* A provider and a resource, as the argument of callbacks that want a token. */

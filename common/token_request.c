@@ -1,10 +1,10 @@
 /*
  * The four ways to ask, and what an answer means.
  *
- * Client secret and workload identity: OAuth 2.0 client credentials at the authority (learn.microsoft.com, "Microsoft identity platform
- * and the OAuth 2.0 client credentials flow"); the federated token may be replaced in its file at any time, so the file is read for each
- * request. Virtual machine: the instance metadata service. App Service: the local identity endpoint, version 2019-08-01. Which statuses
- * are worth another try follows azure-docs "how-to-use-vm-token".
+ * Client secret and workload identity: OAuth 2.0 client credentials at the authority (learn.microsoft.com, "Microsoft identity
+ * platform and the OAuth 2.0 client credentials flow"); the federated token may be replaced in its file at any time, so the file is
+ * read for each request. Virtual machine: the instance metadata service. App Service: the local identity endpoint, version
+ * 2019-08-01. Which statuses are worth another try follows azure-docs "how-to-use-vm-token".
  */
 #include "common/token_request.h"
 
@@ -75,8 +75,9 @@ ask_authority(const hv_token_config *config, const char *resource, const hv_secr
     if (rc != HV_OK)
         return rc;
     static const char *const headers[] = {"Content-Type: application/x-www-form-urlencoded", "Accept: application/json"};
-    hv_http_request request = {.method = "POST", .url = url.data, .headers = headers, .header_count = 2, .body = hv_buf_slice(&form),
-                               .timeout_ms = config->timeout_ms, .ca_file = config->ca_file, .proxy = config->proxy};
+    hv_http_request request = {.method = "POST", .url = url.data, .headers = headers, .header_count = 2,
+                               .body = hv_buf_slice(&form), .timeout_ms = config->timeout_ms, .ca_file = config->ca_file,
+                               .proxy = config->proxy};
     return hv_http_send(&request, response, err);
 }
 

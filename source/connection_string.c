@@ -1,7 +1,7 @@
 /*
- * Fields are separated by `;`, and a field is cut at its first `=` only, because keys are base64 and end in `=`. Names of fields do not
- * regard case. Unknown fields are ignored as Microsoft's clients do, a field that comes twice is refused. Messages name fields, never
- * values: any piece of the text may be a piece of the key.
+ * Fields are separated by `;`, and a field is cut at its first `=` only, because keys are base64 and end in `=`. Names of fields do
+ * not regard case. Unknown fields are ignored as Microsoft's clients do, a field that comes twice is refused. Messages name fields,
+ * never values: any piece of the text may be a piece of the key.
  */
 #include "source/connection_string.h"
 

@@ -20,7 +20,8 @@ typedef struct hv_connection_string {
 void hv_connection_string_clear(hv_connection_string *string);
 HV_DEFINE_AUTO_VALUE(hv_connection_string, hv_connection_string_clear);
 
-/* HV_USAGE, with a message that holds no part of the text but the names of its fields; HV_NOMEM. *ret is written on success only. */
+/* HV_USAGE, with a message that holds no part of the text but the names of its fields; HV_NOMEM. *ret is written on success
+ * only. */
 hv_rc hv_connection_string_parse(const char *text, hv_connection_string *ret, hv_err *err) HV_MUST_USE;
 
 #endif

@@ -19,10 +19,10 @@ typedef struct hv_source hv_source;
 typedef enum hv_source_kind {
     HV_SOURCE_NOTHING,                  /* the time is over */
     HV_SOURCE_EVENT,
-    HV_SOURCE_END,                      /* everything below `offset` that a reader may see has been delivered; more may come later */
+    HV_SOURCE_END,                      /* everything below `offset` that a reader may see has been delivered; more may come */
     HV_SOURCE_OUT_OF_RANGE,             /* the position lies outside the log: ask for the watermarks, then assign anew */
-    HV_SOURCE_GONE,                     /* the hub or partition does not exist (any more). Nothing more comes, not even if it is there
-                                         * again, because it might be another one: look who it is, then assign anew */
+    HV_SOURCE_GONE,                     /* the hub or partition does not exist (any more). Nothing more comes, not even if it is
+                                         * there again, because it might be another one: look who it is, then assign anew */
     HV_SOURCE_REFUSED,                  /* no right to read this hub, or wrong credentials: err says which */
     HV_SOURCE_TROUBLE,                  /* something else; the driver goes on trying by itself, err is for the log */
 } hv_source_kind;

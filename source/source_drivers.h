@@ -7,8 +7,8 @@
 #include "source/kafka_config.h"
 #include "source/source.h"
 
-/* Copies the config. Connects in the background: a broker that cannot be reached shows up as trouble in poll and as HV_UNAVAILABLE of
- * the questions. HV_USAGE, HV_NOT_FOUND (a secret's file), HV_IO, HV_NOMEM. */
+/* Copies the config. Connects in the background: a broker that cannot be reached shows up as trouble in poll and as
+ * HV_UNAVAILABLE of the questions. HV_USAGE, HV_NOT_FOUND (a secret's file), HV_IO, HV_NOMEM. */
 hv_rc hv_source_kafka_open(const hv_kafka_config *config, hv_source **ret, hv_err *err) HV_MUST_USE;
 
 /* What is wrong with the librdkafka that this process runs on; NULL if nothing is. For doctor and the start of run. */
@@ -19,9 +19,12 @@ const char *hv_source_kafka_version_warning(bool oauth);
  * functions below may be called from any thread.
  */
 hv_rc hv_source_scripted_open(hv_source **ret, hv_err *err) HV_MUST_USE;
-void hv_scripted_hub(hv_source *source, const char *hub, int32_t partitions, const char *identity);     /* create, grow, or re-create empty if identity differs */
-int64_t hv_scripted_append(hv_source *source, const char *hub, int32_t partition, const hv_event *event);       /* copies; the offset it got; event->offset is ignored */
-void hv_scripted_skip(hv_source *source, const char *hub, int32_t partition, int64_t offsets);          /* control records: offsets that hold nothing */
+/* Create, grow, or, if the identity differs, re-create empty. */
+void hv_scripted_hub(hv_source *source, const char *hub, int32_t partitions, const char *identity);
+/* Copies the event, but for its offset; the one that it got. */
+int64_t hv_scripted_append(hv_source *source, const char *hub, int32_t partition, const hv_event *event);
+/* Control records: offsets that hold nothing. */
+void hv_scripted_skip(hv_source *source, const char *hub, int32_t partition, int64_t offsets);
 void hv_scripted_expire(hv_source *source, const char *hub, int32_t partition, int64_t new_low);
 void hv_scripted_compact(hv_source *source, const char *hub, int32_t partition, int64_t offset);        /* this one event is gone */
 void hv_scripted_truncate(hv_source *source, const char *hub, int32_t partition, int64_t new_high);

@@ -1,12 +1,12 @@
 /*
  * The Kafka driver: open, poll, close. See source_kafka.h for its parts and threads.
  *
- * poll takes single records from librdkafka. In between, when the queue is empty or some hundred records have passed, it does what is
- * due: start partitions that wait, send courtesy commits, connect anew when the watch thread says that fetching has stalled.
+ * poll takes single records from librdkafka. In between, when the queue is empty or some hundred records have passed, it does what
+ * is due: start partitions that wait, send courtesy commits, connect anew when the watch thread says that fetching has stalled.
  *
  * No offset is passed over silently. Where librdkafka goes on behind data that it could not read (a failed checksum, a codec or a
- * record format that it does not know), the partition is taken out and read again at the offset behind the last event delivered, for
- * as long as it takes; records behind the damage that are in the queue already are dropped with their assignment.
+ * record format that it does not know), the partition is taken out and read again at the offset behind the last event delivered,
+ * for as long as it takes; records behind the damage that are in the queue already are dropped with their assignment.
  */
 #include "source/source_kafka.h"
 
@@ -148,7 +148,9 @@ entry_of(hv_kafka *k, const rd_kafka_message_t *message)
 {
     hv_kafka_hub *hub = message->rkt != NULL ? hv_kafka_hub_of(k, message->rkt) : NULL;
 
-    return hub != NULL && message->partition >= 0 && (size_t)message->partition < hub->size ? hub->entries[message->partition] : NULL;
+    if (hub == NULL || message->partition < 0 || (size_t)message->partition >= hub->size)
+        return NULL;
+    return hub->entries[message->partition];
 }
 
 bool
@@ -220,8 +222,8 @@ fatal_error(hv_kafka *k, hv_err *err)
     char text[512];
     rd_kafka_resp_err_t code = rd_kafka_fatal_error(k->locked.conn->rk, text, sizeof text);
 
-    return hv_err_set(err, hv_kafka_rc(code) == HV_AUTH ? HV_AUTH : HV_INTERNAL, "librdkafka gave up: %s: %s", rd_kafka_err2name(code),
-                      text);
+    return hv_err_set(err, hv_kafka_rc(code) == HV_AUTH ? HV_AUTH : HV_INTERNAL, "librdkafka gave up: %s: %s",
+                      rd_kafka_err2name(code), text);
 }
 
 /* The next record or error that there is, waiting for up to wait_ms; NULL if there is none. */

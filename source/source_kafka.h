@@ -1,9 +1,10 @@
 /*
  * Inside of the Kafka driver: what its files share. Nobody else includes this, except tests of the parts.
  *
- * Threads. The poll thread owns everything but what stands under a lock: it alone changes the table of assigned partitions, replaces
- * the connection, converts events. The watch thread reads the table under `lock`, and asks for a new connection by a flag. Questions
- * come from any thread and hold a reference to the connection while they ask. librdkafka's own threads call back for tokens and logs.
+ * Threads. The poll thread owns everything but what stands under a lock: it alone changes the table of assigned partitions,
+ * replaces the connection, converts events. The watch thread reads the table under `lock`, and asks for a new connection by a flag.
+ * Questions come from any thread and hold a reference to the connection while they ask. librdkafka's own threads call back for
+ * tokens and logs.
  */
 #ifndef HV_SOURCE_SOURCE_KAFKA_H
 #define HV_SOURCE_SOURCE_KAFKA_H
@@ -54,6 +55,8 @@ typedef struct hv_kafka_credentials {
 void hv_kafka_credentials_clear(hv_kafka_credentials *credentials);
 HV_DEFINE_AUTO_VALUE(hv_kafka_credentials, hv_kafka_credentials_clear);
 hv_rc hv_kafka_credentials_read(const hv_kafka_settings *settings, hv_kafka_credentials *ret, hv_err *err) HV_MUST_USE;
+
+bool hv_kafka_speaks_tls(const hv_kafka_settings *settings, const hv_kafka_credentials *credentials);
 
 /* Where to connect first. */
 hv_rc hv_kafka_bootstrap(const hv_kafka_settings *settings, const hv_kafka_credentials *credentials, char *ret, size_t size,
@@ -170,6 +173,8 @@ typedef struct hv_kafka {
     _Atomic int64_t empty_at_ms;        /* last poll that found nothing (CLOCK_BOOTTIME) */
     _Atomic uint64_t popped;            /* records, until now */
     _Atomic bool reconnect;             /* the watch thread wants a new connection */
+    _Atomic bool has_identities;        /* hubs have told them once */
+    _Atomic int64_t no_identities_until_ms;     /* CLOCK_BOOTTIME; the source has none, or did not answer */
     _Atomic int watch_patience;         /* the time without progress is stall_ms times this */
 } hv_kafka;
 
@@ -183,8 +188,8 @@ hv_rc hv_kafka_conn_open(hv_kafka *k, hv_kafka_conn **ret, hv_err *err) HV_MUST_
 hv_kafka_conn *hv_kafka_conn_hold(hv_kafka *k);
 void hv_kafka_conn_release(hv_kafka_conn *conn);
 HV_DEFINE_AUTO(hv_kafka_conn, hv_kafka_conn_release);
-/* Replaces the connection, and goes on with every partition where it stands. Poll thread, with no record lent: one that is held keeps
- * librdkafka from ending its threads, and so the old connection from going. */
+/* Replaces the connection, and goes on with every partition where it stands. Poll thread, with no record lent: one that is held
+ * keeps librdkafka from ending its threads, and so the old connection from going. */
 hv_rc hv_kafka_reconnect(hv_kafka *k, hv_err *err) HV_MUST_USE;
 /* Takes over a password that was changed in its file; false if it was not. Poll thread. */
 bool hv_kafka_refresh_credentials(hv_kafka *k);
@@ -243,9 +248,12 @@ typedef struct hv_kafka_found {
 } hv_kafka_found;
 
 /* Looks for one hub. HV_NOT_FOUND, HV_AUTH, or what asking fails with. */
-hv_rc hv_kafka_find(hv_kafka *k, hv_kafka_conn *conn, const char *hub, int timeout_ms, hv_kafka_found *ret, hv_err *err) HV_MUST_USE;
-/* Fills identities where source and librdkafka have them. */
-void hv_kafka_fill_identities(hv_kafka_conn *conn, hv_source_hub *hubs, size_t count, int timeout_ms);
+hv_rc hv_kafka_find(hv_kafka *k, hv_kafka_conn *conn, const char *hub, int timeout_ms, hv_kafka_found *ret,
+                    hv_err *err) HV_MUST_USE;
+/* Fills identities where the source has them; fails only if it had them before. */
+hv_rc hv_kafka_fill_identities(hv_kafka *k, hv_source_hub *hubs, size_t count, int timeout_ms, hv_err *err) HV_MUST_USE;
+/* From an answer to a metadata request of version 10, with its header's tags. */
+hv_rc hv_kafka_parse_identities(hv_slice answer, hv_source_hub *hubs, size_t count, hv_err *err) HV_MUST_USE;
 bool hv_kafka_known_watermarks(hv_source *source, const char *hub, int32_t partition, int64_t *low, int64_t *high);
 hv_rc hv_kafka_hub_policy(hv_source *source, const char *hub, int timeout_ms, hv_source_hub_policy *ret, hv_err *err) HV_MUST_USE;
 

@@ -1,11 +1,11 @@
 /*
  * The table of assigned partitions, and librdkafka's assignment which follows it.
  *
- * A partition that moves is first taken out (rd_kafka_incremental_unassign) and then put in again at its new offset. Taking out raises
- * the version of the partition before it returns, and librdkafka drops records and fetch answers of older versions when they are
- * popped (rd_kafka_op_version_outdated), so after assign() only records of the new place come, and the entry's generation is right for
- * all of them. Errors may lack a version; source_kafka_event.c looks at their offsets. No group is joined: the incremental calls are
- * allowed as long as nothing was subscribed to.
+ * A partition that moves is first taken out (rd_kafka_incremental_unassign) and then put in again at its new offset. Taking out
+ * raises the version of the partition before it returns, and librdkafka drops records and fetch answers of older versions when they
+ * are popped (rd_kafka_op_version_outdated), so after assign() only records of the new place come, and the entry's generation is
+ * right for all of them. Errors may lack a version; source_kafka_event.c looks at their offsets. No group is joined: the
+ * incremental calls are allowed as long as nothing was subscribed to.
  *
  * Whatever librdkafka refuses leaves the entry waiting, and it is tried again; a partition is never forgotten.
  */
@@ -242,7 +242,8 @@ want_start(hv_kafka *k, hv_kafka_entry *entry, rd_kafka_topic_partition_list_t *
     if (entry->hub->topic == NULL)
         entry->hub->topic = rd_kafka_topic_new(k->locked.conn->rk, entry->hub->name, NULL);
     if (entry->hub->topic == NULL)
-        return hv_err_set(err, HV_USAGE, "librdkafka refuses hub '%s': %s", entry->hub->name, rd_kafka_err2str(rd_kafka_last_error()));
+        return hv_err_set(err, HV_USAGE, "librdkafka refuses hub '%s': %s", entry->hub->name,
+                          rd_kafka_err2str(rd_kafka_last_error()));
     rd_kafka_topic_partition_list_add(list, entry->hub->name, entry->partition)->offset = atomic_load(&entry->next);
     return HV_OK;
 }

@@ -1,7 +1,8 @@
 /*
- * Courtesy commits go over a connection of their own, opened at the first one: an offset commit that waits for its coordinator keeps
- * librdkafka from starting newly assigned partitions of the same handle (wait_commit_cnt in rdkafka_assignment.c), and courtesy must
- * not stop duty. They are collected and sent as one request every few seconds; Event Hubs allows 4 a second and partition.
+ * Courtesy commits go over a connection of their own, opened at the first one: an offset commit that waits for its coordinator
+ * keeps librdkafka from starting newly assigned partitions of the same handle (wait_commit_cnt in rdkafka_assignment.c), and
+ * courtesy must not stop duty. They are collected and sent as one request every few seconds; Event Hubs allows 4 a second and
+ * partition.
  */
 #include "common/clock.h"
 #include "source/source_kafka.h"

@@ -1,18 +1,19 @@
 /*
  * From our configuration to librdkafka's.
  *
- * Memory. librdkafka holds fetched records in one queue for all partitions as long as they are consumed through consumer_poll: its two
- * thresholds are compared with the length of the queue that the partitions forward to (rd_kafka_q_len follows the forwarding), so
- * they bound the connection, not the partition. The one in bytes counts values only (rko_len), so the one in records has to bound keys,
- * headers and librdkafka's own bookkeeping of about half a kilobyte each. A quarter of queue_bytes is for values, and one record per KiB
- * of that quarter is allowed: with keys and headers of 1 KiB on average the whole stays near queue_bytes. What one fetch answer brings
- * comes on top, per broker, and small compressed events grow a hundredfold when they are taken apart, hence fetch answers are small:
- * from 1 MiB on their size makes no difference on a local network; at a round trip of 30 ms, 2 MiB are 66 MB/s per broker.
+ * Memory. librdkafka holds fetched records in one queue for all partitions as long as they are consumed through consumer_poll: its
+ * two thresholds are compared with the length of the queue that the partitions forward to (rd_kafka_q_len follows the forwarding),
+ * so they bound the connection, not the partition. The one in bytes counts values only (rko_len), so the one in records has to
+ * bound keys, headers and librdkafka's own bookkeeping of about half a kilobyte each. A quarter of queue_bytes is for values, and
+ * one record per KiB of that quarter is allowed: with keys and headers of 1 KiB on average the whole stays near queue_bytes. What
+ * one fetch answer brings comes on top, per broker, and small compressed events grow a hundredfold when they are taken apart, hence
+ * fetch answers are small: from 1 MiB on their size makes no difference on a local network; at a round trip of 30 ms, 2 MiB are 66
+ * MB/s per broker.
  *
- * Speed. Before 2.2.0 the fetch thread of a broker sleeps up to a second when the queue passes a threshold, and nothing in the public
- * interface tells it that there is room again, except that rd_kafka_sasl_set_credentials wakes all broker threads, whatever the
- * security protocol. The poll thread does so each time it has consumed a part of the queue. From 2.2.0 on fetch.queue.backoff.ms
- * bounds the sleep as well. bench/source_speed.c has the numbers.
+ * Speed. Before 2.2.0 the fetch thread of a broker sleeps up to a second when the queue passes a threshold, and nothing in the
+ * public interface tells it that there is room again, except that rd_kafka_sasl_set_credentials wakes all broker threads, whatever
+ * the security protocol. The poll thread does so each time it has consumed a part of the queue. From 2.2.0 on
+ * fetch.queue.backoff.ms bounds the sleep as well. bench/source_speed.c has the numbers.
  */
 #include <stdio.h>
 #include <stdlib.h>
@@ -286,20 +287,27 @@ set_budget(rd_kafka_conf_t *conf, const hv_kafka_budget *budget, hv_err *err)
     return rc;
 }
 
+bool
+hv_kafka_speaks_tls(const hv_kafka_settings *settings, const hv_kafka_credentials *credentials)
+{
+    bool by_string = settings->auth == HV_KAFKA_AUTH_CONNECTION_STRING && !credentials->plaintext;
+
+    return settings->tls || settings->ca_file != NULL || by_string;
+}
+
 static const char *
 protocol_of(const hv_kafka_settings *settings, const hv_kafka_credentials *credentials)
 {
-    bool tls = settings->tls || settings->ca_file != NULL;
+    bool tls = hv_kafka_speaks_tls(settings, credentials);
 
     if (settings->auth == HV_KAFKA_AUTH_NONE)
         return tls ? "ssl" : "plaintext";
-    if (settings->auth == HV_KAFKA_AUTH_CONNECTION_STRING)
-        tls |= !credentials->plaintext;
     return tls ? "sasl_ssl" : "sasl_plaintext";
 }
 
 hv_rc
-hv_kafka_set_security(rd_kafka_conf_t *conf, const hv_kafka_settings *settings, const hv_kafka_credentials *credentials, hv_err *err)
+hv_kafka_set_security(rd_kafka_conf_t *conf, const hv_kafka_settings *settings, const hv_kafka_credentials *credentials,
+                      hv_err *err)
 {
     hv_rc rc = set_property(conf, "security.protocol", protocol_of(settings, credentials), false, err);
 

@@ -1,14 +1,14 @@
 /*
  * One connection: a librdkafka handle with its callbacks.
  *
- * Nothing of a handle is needed to go on elsewhere: the table of entries knows where each partition stands, so a new handle takes over
- * without a gap, and a record that the old one still had is never handed out, because its handle is not asked any more.
+ * Nothing of a handle is needed to go on elsewhere: the table of entries knows where each partition stands, so a new handle takes
+ * over without a gap, and a record that the old one still had is never handed out, because its handle is not asked any more.
  *
- * The last reference destroys the handle, in a thread of its own, because that may take for ever: with librdkafka 2.0.2 rd_kafka_destroy
- * waits for a broker thread that never ends when a topic was deleted while its partitions were read. Nobody has to wait for more than a
- * moment; a handle that does not end is left behind. Hence its callbacks reach the source through a small object that lives as long as
- * any handle, and knows when the source is closed. One thing is waited for as long as it takes, since it uses what belongs to others: a
- * token provider that is being asked.
+ * The last reference destroys the handle, in a thread of its own, because that may take for ever: with librdkafka 2.0.2
+ * rd_kafka_destroy waits for a broker thread that never ends when a topic was deleted while its partitions were read. Nobody has to
+ * wait for more than a moment; a handle that does not end is left behind. Hence its callbacks reach the source through a small
+ * object that lives as long as any handle, and knows when the source is closed. One thing is waited for as long as it takes, since
+ * it uses what belongs to others: a token provider that is being asked.
  */
 #include <assert.h>
 #include <errno.h>

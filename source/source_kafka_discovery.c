@@ -1,13 +1,15 @@
 /*
- * Which hubs there are. With globs one metadata request for all topics; with a static list, or a credential for one hub, one request
- * per hub and never one for all: Event Hubs closes the connection of a hub-level credential that asks for more (for-kafka issues 16
- * and 159).
+ * Which hubs there are. With globs one metadata request for all topics; with a static list, or a credential for one hub, one
+ * request per hub and never one for all: Event Hubs closes the connection of a hub-level credential that asks for more (for-kafka
+ * issues 16 and 159).
  */
 #include <stdlib.h>
 
 #include "common/clock.h"
 #include "common/glob.h"
-#include "source/source_kafka.h"
+#include "source/kafka_line.h"
+
+enum { EXPLAIN_MS = 3000 };
 
 static void
 free_metadata(const struct rd_kafka_metadata *metadata)
@@ -17,17 +19,26 @@ free_metadata(const struct rd_kafka_metadata *metadata)
 }
 HV_DEFINE_AUTO(const struct rd_kafka_metadata, free_metadata);
 
+/* librdkafka says no more than "transport failure"; connecting ourselves tells what is wrong. */
+static hv_rc
+explain(hv_kafka *k, rd_kafka_resp_err_t code, bool all_topics, hv_err *err)
+{
+    HV_AUTO(hv_kafka_line_close) hv_kafka_line *line = NULL;
+
+    if (hv_kafka_rc(code) == HV_UNAVAILABLE && hv_kafka_line_open(&k->settings, EXPLAIN_MS, &line, err) != HV_OK)
+        return hv_err_prefix(err, "ask %s for its hubs", k->location);
+    const char *hint = all_topics && k->settings.auth != HV_KAFKA_AUTH_NONE
+                           ? " (if the credential is for one hub only, name the hubs instead of looking for them)"
+                           : "";
+    return hv_err_set(err, hv_kafka_rc(code), "ask %s for its hubs: %s%s", k->location, rd_kafka_err2str(code), hint);
+}
+
 static hv_rc
 ask(hv_kafka *k, hv_kafka_conn *conn, rd_kafka_topic_t *topic, int timeout_ms, const struct rd_kafka_metadata **ret, hv_err *err)
 {
     rd_kafka_resp_err_t code = rd_kafka_metadata(conn->rk, topic == NULL, topic, ret, timeout_ms);
 
-    if (code == RD_KAFKA_RESP_ERR_NO_ERROR)
-        return HV_OK;
-    const char *hint = topic == NULL && k->settings.auth != HV_KAFKA_AUTH_NONE
-                           ? " (if the credential is for one hub only, name the hubs instead of looking for them)"
-                           : "";
-    return hv_err_set(err, hv_kafka_rc(code), "ask %s for its hubs: %s%s", k->location, rd_kafka_err2str(code), hint);
+    return code == RD_KAFKA_RESP_ERR_NO_ERROR ? HV_OK : explain(k, code, topic == NULL, err);
 }
 
 static bool
@@ -147,15 +158,25 @@ hv_kafka_hubs(hv_source *source, int timeout_ms, hv_source_hub **ret, size_t *co
     hv_kafka *k = (hv_kafka *)source;
     HV_AUTO(hv_kafka_conn_release) hv_kafka_conn *conn = hv_kafka_conn_hold(k);
     const char *only = k->only_hub;
+    hv_source_hub *found = NULL;
+    size_t found_count = 0;
     hv_rc rc;
 
     if (k->settings.hub_count > 0)
-        rc = find_listed(k, conn, (const char *const *)k->settings.hubs, k->settings.hub_count, timeout_ms, ret, count, err);
+        rc = find_listed(k, conn, (const char *const *)k->settings.hubs, k->settings.hub_count, timeout_ms, &found,
+                         &found_count, err);
     else if (only[0] != '\0')
-        rc = find_listed(k, conn, &only, 1, timeout_ms, ret, count, err);
+        rc = find_listed(k, conn, &only, 1, timeout_ms, &found, &found_count, err);
     else
-        rc = find_all(k, conn, timeout_ms, ret, count, err);
-    if (rc == HV_OK)
-        hv_kafka_fill_identities(conn, *ret, *count, timeout_ms);
-    return rc;
+        rc = find_all(k, conn, timeout_ms, &found, &found_count, err);
+    if (rc != HV_OK)
+        return rc;
+    rc = hv_kafka_fill_identities(k, found, found_count, timeout_ms, err);
+    if (rc != HV_OK) {
+        free(found);
+        return rc;
+    }
+    *ret = found;
+    *count = found_count;
+    return HV_OK;
 }

@@ -1,8 +1,8 @@
 /*
  * From librdkafka's records and errors to items.
  *
- * A record costs no allocation here but for its headers, which librdkafka parses when they are asked for. Their names come as C strings
- * whose length it does not tell: a name with a NUL byte in it ends there.
+ * A record costs no allocation here but for its headers, which librdkafka parses when they are asked for. Their names come as C
+ * strings whose length it does not tell: a name with a NUL byte in it ends there.
  *
  * Errors reach us in two ways. Those with a record's place come as messages in the order of the queue. Those of topics and brokers
  * come by the error callback, which librdkafka calls inside consumer_poll; a partition is then named by the text alone

@@ -1,75 +1,141 @@
 /*
- * The topic id tells a hub from one that was deleted and created again under its name. librdkafka hands it out from 2.3.0 on
- * (rd_kafka_DescribeTopics); with an older one, or a broker that has no topic ids, the identity stays empty.
+ * The topic id tells a hub from one that was deleted and created again under its name. Kafka has it in metadata of version 10 and
+ * later (KIP-516); librdkafka does not ask for it before 2.3.0, so we ask ourselves, over a connection of its own.
+ *
+ * A broker that has no topic ids (Event Hubs, Kafka before 2.8) is asked once an hour. Once ids were seen, failing to get them is a
+ * failure of the question: whoever compares identities must not be told "unknown" because of a broken connection.
  */
-#include "source/source_kafka.h"
-
-#if RD_KAFKA_VERSION >= 0x020300ff
-
 #include <stdio.h>
-#include <stdlib.h>
+
+#include "common/clock.h"
+#include "source/kafka_line.h"
+#include "source/kafka_wire.h"
+
+enum {
+    METADATA = 3,
+    WITH_IDS = 10,                      /* the first version of metadata that has them */
+    MAX_ANSWER = 64 << 20,
+    ASK_AGAIN_MS = 3600 * 1000,
+};
+
+static hv_rc
+make_request(const hv_source_hub *hubs, size_t count, hv_buf *to, hv_err *err)
+{
+    static const char no_id[16];
+
+    hv_wire_put_varint(to, (uint32_t)count + 1);
+    for (size_t i = 0; i < count; i++) {
+        hv_buf_put(to, no_id, sizeof no_id);
+        hv_wire_put_compact_string(to, hubs[i].name);
+        hv_wire_put_varint(to, 0);
+    }
+    hv_buf_put_byte(to, 0);             /* create no topics */
+    hv_buf_put_byte(to, 0);             /* tell no rights, neither of the cluster nor of topics */
+    hv_buf_put_byte(to, 0);
+    hv_wire_put_varint(to, 0);
+    return hv_buf_check(to, err);
+}
 
 static void
-take_identity(const rd_kafka_TopicDescription_t *topic, hv_source_hub *hubs, size_t count)
+skip_brokers(hv_wire_reader *reader)
 {
-    const rd_kafka_Uuid_t *id = rd_kafka_TopicDescription_topic_id(topic);
+    for (uint32_t left = hv_wire_compact_array(reader, 11); left > 0; left--) {
+        (void)hv_wire_i32(reader);
+        (void)hv_wire_compact_string(reader);
+        (void)hv_wire_i32(reader);
+        (void)hv_wire_compact_string(reader);
+        hv_wire_skip_tags(reader);
+    }
+}
 
-    if (id == NULL || (rd_kafka_Uuid_most_significant_bits(id) == 0 && rd_kafka_Uuid_least_significant_bits(id) == 0))
+static void
+skip_numbers(hv_wire_reader *reader)
+{
+    (void)hv_wire_bytes(reader, 4 * (size_t)hv_wire_compact_array(reader, 4));
+}
+
+static void
+skip_partitions(hv_wire_reader *reader)
+{
+    for (uint32_t left = hv_wire_compact_array(reader, 18); left > 0; left--) {
+        (void)hv_wire_bytes(reader, 2 + 4 + 4 + 4);
+        skip_numbers(reader);
+        skip_numbers(reader);
+        skip_numbers(reader);
+        hv_wire_skip_tags(reader);
+    }
+}
+
+static void
+keep_id(hv_slice name, hv_slice id, hv_source_hub *hubs, size_t count)
+{
+    static const char no_id[16];
+    const unsigned char *bytes = id.data;
+
+    if (id.len != sizeof no_id || memcmp(id.data, no_id, sizeof no_id) == 0)
         return;
     for (size_t i = 0; i < count; i++)
-        if (strcmp(hubs[i].name, rd_kafka_TopicDescription_name(topic)) == 0)
-            (void)snprintf(hubs[i].identity, sizeof hubs[i].identity, "%016llx%016llx",
-                           (unsigned long long)rd_kafka_Uuid_most_significant_bits(id),
-                           (unsigned long long)rd_kafka_Uuid_least_significant_bits(id));
+        if (hv_slice_equal(hv_slice_text(hubs[i].name), name))
+            for (size_t b = 0; b < id.len; b++)
+                (void)snprintf(hubs[i].identity + 2 * b, 3, "%02x", (unsigned)bytes[b]);
 }
 
-static void
-take_answer(rd_kafka_event_t *event, hv_source_hub *hubs, size_t count)
+hv_rc
+hv_kafka_parse_identities(hv_slice answer, hv_source_hub *hubs, size_t count, hv_err *err)
 {
-    const rd_kafka_DescribeTopics_result_t *result = event != NULL ? rd_kafka_event_DescribeTopics_result(event) : NULL;
-    size_t topics = 0;
+    hv_wire_reader reader = hv_wire_reader_of(answer);
 
-    if (result == NULL || rd_kafka_event_error(event) != RD_KAFKA_RESP_ERR_NO_ERROR)
-        return;
-    const rd_kafka_TopicDescription_t **described = rd_kafka_DescribeTopics_result_topics(result, &topics);
-    for (size_t i = 0; i < topics; i++)
-        if (rd_kafka_TopicDescription_error(described[i]) == NULL)
-            take_identity(described[i], hubs, count);
-}
-
-void
-hv_kafka_fill_identities(hv_kafka_conn *conn, hv_source_hub *hubs, size_t count, int timeout_ms)
-{
-    const char **names = calloc(count + 1, sizeof *names);
-    size_t wanted = 0;
-    char text[256];
-
-    for (size_t i = 0; names != NULL && i < count; i++)
-        if (hubs[i].partitions > 0)
-            names[wanted++] = hubs[i].name;
-    if (wanted > 0) {
-        rd_kafka_TopicCollection_t *topics = rd_kafka_TopicCollection_of_topic_names(names, wanted);
-        rd_kafka_AdminOptions_t *options = rd_kafka_AdminOptions_new(conn->rk, RD_KAFKA_ADMIN_OP_DESCRIBETOPICS);
-        rd_kafka_queue_t *queue = rd_kafka_queue_new(conn->rk);
-        (void)rd_kafka_AdminOptions_set_request_timeout(options, timeout_ms, text, sizeof text);
-        rd_kafka_DescribeTopics(conn->rk, topics, options, queue);
-        rd_kafka_event_t *event = rd_kafka_queue_poll(queue, timeout_ms);
-        take_answer(event, hubs, count);
-        if (event != NULL)
-            rd_kafka_event_destroy(event);
-        rd_kafka_queue_destroy(queue);
-        rd_kafka_AdminOptions_destroy(options);
-        rd_kafka_TopicCollection_destroy(topics);
+    hv_wire_skip_tags(&reader);         /* of the header */
+    (void)hv_wire_i32(&reader);         /* throttle time */
+    skip_brokers(&reader);
+    (void)hv_wire_compact_string(&reader);      /* cluster */
+    (void)hv_wire_i32(&reader);         /* controller */
+    for (uint32_t left = hv_wire_compact_array(&reader, 26); left > 0; left--) {
+        int16_t error = hv_wire_i16(&reader);
+        hv_slice name = hv_wire_compact_string(&reader), id = hv_wire_bytes(&reader, 16);
+        (void)hv_wire_bool(&reader);    /* internal */
+        skip_partitions(&reader);
+        (void)hv_wire_i32(&reader);     /* rights */
+        hv_wire_skip_tags(&reader);
+        if (error == 0 && !reader.failed)
+            keep_id(name, id, hubs, count);
     }
-    free(names);
+    return reader.failed ? hv_err_set(err, HV_UNAVAILABLE, "the broker's metadata is damaged") : HV_OK;
 }
 
-#else
-
-void
-hv_kafka_fill_identities(hv_kafka_conn *conn, hv_source_hub *hubs, size_t count, int timeout_ms)
+/* HV_VERSION if the broker has none. */
+static hv_rc
+ask_identities(hv_kafka *k, hv_source_hub *hubs, size_t count, int timeout_ms, hv_err *err)
 {
-    (void)conn, (void)hubs, (void)count, (void)timeout_ms;
+    HV_AUTO(hv_kafka_line_close) hv_kafka_line *line = NULL;
+    HV_AUTO(hv_buf_free) hv_buf request = HV_BUF_INIT(count * (HV_HUB_SIZE + 20) + 64), answer = HV_BUF_INIT(MAX_ANSWER);
+    hv_rc rc = hv_kafka_line_open(&k->settings, timeout_ms, &line, err);
+
+    if (rc == HV_OK && hv_kafka_line_version(line, METADATA) < WITH_IDS)
+        rc = hv_err_set(err, HV_VERSION, "the broker has no topic ids");
+    if (rc == HV_OK)
+        rc = make_request(hubs, count, &request, err);
+    if (rc == HV_OK)
+        rc = hv_kafka_line_ask(line, METADATA, WITH_IDS, true, hv_buf_slice(&request), &answer, err);
+    if (rc == HV_OK)
+        rc = hv_kafka_parse_identities(hv_buf_slice(&answer), hubs, count, err);
+    return rc;
 }
 
-#endif
+hv_rc
+hv_kafka_fill_identities(hv_kafka *k, hv_source_hub *hubs, size_t count, int timeout_ms, hv_err *err)
+{
+    if (count == 0 || hv_clock_boot_ms() < atomic_load(&k->no_identities_until_ms))
+        return HV_OK;
+    hv_rc rc = ask_identities(k, hubs, count, timeout_ms, err);
+    if (rc == HV_OK) {
+        for (size_t i = 0; i < count; i++)
+            if (hubs[i].identity[0] != '\0')
+                atomic_store(&k->has_identities, true);
+        return HV_OK;
+    }
+    if (atomic_load(&k->has_identities))
+        return hv_err_prefix(err, "ask for the ids of hubs");
+    atomic_store(&k->no_identities_until_ms, hv_clock_boot_ms() + (rc == HV_VERSION ? ASK_AGAIN_MS : ASK_AGAIN_MS / 60));
+    return HV_OK;
+}

@@ -1,10 +1,10 @@
 /*
  * Questions to the broker, from any thread.
  *
- * Watermarks: a look-up of offsets "by time" takes the protocol's special times -2 (earliest) and -1 (latest) as well (Kafka protocol,
- * ListOffsets), so two calls ask for all partitions at once, with one request per leader each; librdkafka has no call of that name
- * before 2.3.0. Since we read committed events only, "latest" is the last stable offset. If one leader does not answer in time, the
- * whole call fails and may be repeated.
+ * Watermarks: a look-up of offsets "by time" takes the protocol's special times -2 (earliest) and -1 (latest) as well (Kafka
+ * protocol, ListOffsets), so two calls ask for all partitions at once, with one request per leader each; librdkafka has no call of
+ * that name before 2.3.0. Since we read committed events only, "latest" is the last stable offset. If one leader does not answer in
+ * time, the whole call fails and may be repeated.
  */
 #include <stdlib.h>
 
@@ -46,8 +46,8 @@ ask_offsets(hv_kafka_conn *conn, hv_source_watermarks *asked, size_t count, int6
         return HV_OK;
     rd_kafka_resp_err_t code = rd_kafka_offsets_for_times(conn->rk, list, timeout_ms);
     if (code != RD_KAFKA_RESP_ERR_NO_ERROR && code != RD_KAFKA_RESP_ERR__UNKNOWN_PARTITION)     /* the latter: none exists */
-        return hv_err_set(err, hv_kafka_rc(code), "ask for the %s offsets of %d partitions: %s", time == EARLIEST ? "first" : "last",
-                          list->cnt, rd_kafka_err2str(code));
+        return hv_err_set(err, hv_kafka_rc(code), "ask for the %s offsets of %d partitions: %s",
+                          time == EARLIEST ? "first" : "last", list->cnt, rd_kafka_err2str(code));
     int at = 0;
     for (size_t i = 0; i < count; i++) {
         if (asked[i].rc != HV_OK)
@@ -117,9 +117,11 @@ take_config(const rd_kafka_ConfigEntry_t *entry, hv_source_hub_policy *policy)
 static bool
 expires(const rd_kafka_ConfigEntry_t *const *entries, size_t count)
 {
-    for (size_t i = 0; i < count; i++)
+    for (size_t i = 0; i < count; i++) {
+        const char *value = rd_kafka_ConfigEntry_value(entries[i]);
         if (strcmp(rd_kafka_ConfigEntry_name(entries[i]), "cleanup.policy") == 0)
-            return rd_kafka_ConfigEntry_value(entries[i]) != NULL && strstr(rd_kafka_ConfigEntry_value(entries[i]), "delete") != NULL;
+            return value != NULL && strstr(value, "delete") != NULL;
+    }
     return true;
 }
 

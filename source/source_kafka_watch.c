@@ -2,11 +2,11 @@
  * The watch thread: consumers of Event Hubs that stop without an error until they are restarted are known (librdkafka issue 3427,
  * for-kafka issue 72). A partition has stalled when, for the time of patience,
  *   it is being read, and its position has not moved,
- *   the poll thread has found the queue empty since, or has taken more from it than it can hold, so that nothing of the partition can
- *   still be in there, and
+ *   the poll thread has found the queue empty since, or has taken more from it than it can hold, so that nothing of the
+ *   partition can still be in there, and
  *   the broker says that a reader may see more.
- * Then the poll thread is asked to connect anew. A long stretch that holds nothing for a reader (aborted or compacted) looks the same,
- * and a new connection begins it again; so patience doubles each time, until nothing is suspect any more.
+ * Then the poll thread is asked to connect anew. A long stretch that holds nothing for a reader (aborted or compacted) looks the
+ * same, and a new connection begins it again; so patience doubles each time, until nothing is suspect any more.
  */
 #include <errno.h>
 #include <stdlib.h>
@@ -26,8 +26,8 @@ typedef struct suspect {
     int64_t next;
 } suspect;
 
-/* Holding the lock. Whether the entry has not moved for the time of patience, and not for lack of polling. The position is read before
- * the clock, so that a poll found empty later than `since` came after that position was reached. */
+/* Holding the lock. Whether the entry has not moved for the time of patience, and not for lack of polling. The position is read
+ * before the clock, so that a poll found empty later than `since` came after that position was reached. */
 static bool
 is_suspect(hv_kafka *k, hv_kafka_entry *entry)
 {

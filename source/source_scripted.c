@@ -5,54 +5,10 @@
  */
 #include <assert.h>
 #include <errno.h>
-#include <pthread.h>
-#include <stdio.h>
 #include <stdlib.h>
 #include <time.h>
 
-#include "source/scripted_log.h"
-#include "source/source_drivers.h"
-
-enum { MAX_TROUBLES = 64 };
-
-typedef struct scripted_partition {
-    hv_scripted_log log;
-    int64_t committed;                  /* -1: never */
-} scripted_partition;
-
-typedef struct scripted_hub {
-    hv_source_hub facts;                /* partitions 0: deleted */
-    scripted_partition *partitions;
-    hv_source_hub_policy policy;
-    hv_source_kind troubles[MAX_TROUBLES];
-    size_t trouble_count;
-    struct scripted_hub *next;
-} scripted_hub;
-
-typedef struct scripted_assignment {
-    char hub[HV_HUB_SIZE];
-    int32_t partition;
-    void *tag;
-    uint64_t generation;
-    int64_t next;
-    int64_t end_told;                   /* the last HV_SOURCE_END, -1: none */
-    bool lost;                          /* out of range or gone was told; silent until assigned anew */
-    bool known;                         /* a fetch took place: */
-    int64_t known_low, known_high;
-} scripted_assignment;
-
-typedef struct scripted {
-    hv_source source;                   /* first, so that one pointer is both */
-    pthread_mutex_t lock;
-    pthread_cond_t changed;
-    struct {                            /* touched only while holding `lock`, except in open and close */
-        scripted_hub *hubs;
-        scripted_assignment *assignments;
-        size_t assigned, allocated, turn;
-        hv_scripted_record *current;    /* lent to the poll thread */
-        hv_rc questions_rc, final_rc;   /* HV_OK, or what a test wants questions and polls to answer */
-    } locked;
-} scripted;
+#include "source/scripted_state.h"
 
 static void
 must(int pthread_rc)
@@ -61,52 +17,62 @@ must(int pthread_rc)
     (void)pthread_rc;
 }
 
-static void *
-never_null(void *memory)
+void *
+hv_scripted_never_null(void *memory)
 {
     if (memory == NULL)
         abort();
     return memory;
 }
 
-static void
-lock(scripted *s)
+void
+hv_scripted_lock(hv_scripted *s)
 {
     must(pthread_mutex_lock(&s->lock));
 }
 
-static void
-unlock(scripted *s)
+void
+hv_scripted_unlock(hv_scripted *s)
 {
     must(pthread_mutex_unlock(&s->lock));
 }
 
-static void
-unlock_changed(scripted *s)
+void
+hv_scripted_unlock_changed(hv_scripted *s)
 {
     must(pthread_cond_broadcast(&s->changed));
-    unlock(s);
+    hv_scripted_unlock(s);
 }
 
-static scripted_hub *
-find_hub(scripted *s, const char *name)
+hv_scripted_hub_state *
+hv_scripted_find_hub(hv_scripted *s, const char *name)
 {
-    for (scripted_hub *hub = s->locked.hubs; hub != NULL; hub = hub->next)
+    for (hv_scripted_hub_state *hub = s->locked.hubs; hub != NULL; hub = hub->next)
         if (strcmp(hub->facts.name, name) == 0)
             return hub;
     return NULL;
 }
 
-static scripted_partition *
-find_partition(scripted *s, const char *name, int32_t partition)
+hv_scripted_partition *
+hv_scripted_find_partition(hv_scripted *s, const char *name, int32_t partition)
 {
-    scripted_hub *hub = find_hub(s, name);
+    hv_scripted_hub_state *hub = hv_scripted_find_hub(s, name);
 
     return hub != NULL && partition >= 0 && partition < hub->facts.partitions ? &hub->partitions[partition] : NULL;
 }
 
-static scripted_assignment *
-find_assignment(scripted *s, const char *hub, int32_t partition)
+void
+hv_scripted_empty_hub(hv_scripted_hub_state *hub)
+{
+    for (int32_t i = 0; i < hub->facts.partitions; i++)
+        hv_scripted_log_clear(&hub->partitions[i].log);
+    free(hub->partitions);
+    hub->partitions = NULL;
+    hub->facts.partitions = 0;
+}
+
+static hv_scripted_assignment *
+find_assignment(hv_scripted *s, const char *hub, int32_t partition)
 {
     for (size_t i = 0; i < s->locked.assigned; i++)
         if (s->locked.assignments[i].partition == partition && strcmp(s->locked.assignments[i].hub, hub) == 0)
@@ -117,7 +83,7 @@ find_assignment(scripted *s, const char *hub, int32_t partition)
 /* ---- the driver ---- */
 
 static hv_rc
-question_allowed(scripted *s, hv_err *err)
+question_allowed(hv_scripted *s, hv_err *err)
 {
     if (s->locked.questions_rc == HV_OK)
         return HV_OK;
@@ -127,38 +93,38 @@ question_allowed(scripted *s, hv_err *err)
 static hv_rc
 scripted_hubs(hv_source *source, int timeout_ms, hv_source_hub **ret, size_t *count, hv_err *err)
 {
-    scripted *s = (scripted *)source;
+    hv_scripted *s = (hv_scripted *)source;
     size_t found = 0;
 
     (void)timeout_ms;
-    lock(s);
+    hv_scripted_lock(s);
     hv_rc rc = question_allowed(s, err);
-    for (scripted_hub *hub = s->locked.hubs; hub != NULL; hub = hub->next)
+    for (hv_scripted_hub_state *hub = s->locked.hubs; hub != NULL; hub = hub->next)
         found += hub->facts.partitions > 0;
     if (rc == HV_OK) {
-        *ret = never_null(calloc(found + 1, sizeof **ret));
+        *ret = hv_scripted_never_null(calloc(found + 1, sizeof **ret));
         *count = 0;
-        for (scripted_hub *hub = s->locked.hubs; hub != NULL; hub = hub->next)
+        for (hv_scripted_hub_state *hub = s->locked.hubs; hub != NULL; hub = hub->next)
             if (hub->facts.partitions > 0)
                 (*ret)[(*count)++] = hub->facts;
     }
-    unlock(s);
+    hv_scripted_unlock(s);
     return rc;
 }
 
 static void
-assign_one(scripted *s, const hv_source_assignment *wanted)
+assign_one(hv_scripted *s, const hv_source_assignment *wanted)
 {
-    scripted_assignment *at = find_assignment(s, wanted->hub, wanted->partition);
+    hv_scripted_assignment *at = find_assignment(s, wanted->hub, wanted->partition);
 
     assert(wanted->offset >= 0 && strlen(wanted->hub) < HV_HUB_SIZE);
     if (at == NULL) {
         if (s->locked.assigned == s->locked.allocated) {
             s->locked.allocated = s->locked.allocated == 0 ? 16 : s->locked.allocated * 2;
-            s->locked.assignments = never_null(realloc(s->locked.assignments, s->locked.allocated * sizeof *at));
+            s->locked.assignments = hv_scripted_never_null(realloc(s->locked.assignments, s->locked.allocated * sizeof *at));
         }
         at = &s->locked.assignments[s->locked.assigned++];
-        *at = (scripted_assignment){.partition = wanted->partition};
+        *at = (hv_scripted_assignment){.partition = wanted->partition};
         memcpy(at->hub, wanted->hub, strlen(wanted->hub));
     }
     at->tag = wanted->tag;
@@ -171,32 +137,32 @@ assign_one(scripted *s, const hv_source_assignment *wanted)
 static hv_rc
 scripted_assign(hv_source *source, const hv_source_assignment *assignments, size_t count, hv_err *err)
 {
-    scripted *s = (scripted *)source;
+    hv_scripted *s = (hv_scripted *)source;
 
     (void)err;
-    lock(s);
+    hv_scripted_lock(s);
     for (size_t i = 0; i < count; i++)
         assign_one(s, &assignments[i]);
-    unlock_changed(s);
+    hv_scripted_unlock_changed(s);
     return HV_OK;
 }
 
 static hv_rc
 scripted_unassign(hv_source *source, const char *hub, int32_t partition, hv_err *err)
 {
-    scripted *s = (scripted *)source;
+    hv_scripted *s = (hv_scripted *)source;
 
     (void)err;
-    lock(s);
-    scripted_assignment *at = find_assignment(s, hub, partition);
+    hv_scripted_lock(s);
+    hv_scripted_assignment *at = find_assignment(s, hub, partition);
     if (at != NULL)
         *at = s->locked.assignments[--s->locked.assigned];
-    unlock(s);
+    hv_scripted_unlock(s);
     return HV_OK;
 }
 
 static void
-set_item_error(hv_source_item *item, const scripted_assignment *at)
+set_item_error(hv_source_item *item, const hv_scripted_assignment *at)
 {
     switch (item->kind) {
     case HV_SOURCE_OUT_OF_RANGE:
@@ -221,9 +187,9 @@ set_item_error(hv_source_item *item, const scripted_assignment *at)
 
 /* A trouble that a test asked for comes before everything else. */
 static hv_source_kind
-next_trouble(scripted *s, scripted_assignment *at)
+next_trouble(hv_scripted *s, hv_scripted_assignment *at)
 {
-    scripted_hub *hub = find_hub(s, at->hub);
+    hv_scripted_hub_state *hub = hv_scripted_find_hub(s, at->hub);
 
     if (at->partition != 0 || hub == NULL || hub->trouble_count == 0)
         return HV_SOURCE_NOTHING;
@@ -234,7 +200,7 @@ next_trouble(scripted *s, scripted_assignment *at)
 }
 
 static hv_source_kind
-read_log(scripted *s, scripted_assignment *at, const hv_scripted_log *log, hv_source_item *item)
+read_log(hv_scripted *s, hv_scripted_assignment *at, const hv_scripted_log *log, hv_source_item *item)
 {
     at->known = true;
     at->known_low = log->low;
@@ -260,9 +226,9 @@ read_log(scripted *s, scripted_assignment *at, const hv_scripted_log *log, hv_so
 }
 
 static hv_source_kind
-look_at(scripted *s, scripted_assignment *at, hv_source_item *item)
+look_at(hv_scripted *s, hv_scripted_assignment *at, hv_source_item *item)
 {
-    scripted_partition *partition = find_partition(s, at->hub, at->partition);
+    hv_scripted_partition *partition = hv_scripted_find_partition(s, at->hub, at->partition);
 
     item->kind = next_trouble(s, at);
     if (item->kind == HV_SOURCE_NOTHING && partition != NULL)
@@ -278,10 +244,10 @@ look_at(scripted *s, scripted_assignment *at, hv_source_item *item)
 }
 
 static bool
-make_item(scripted *s, hv_source_item *item)
+make_item(hv_scripted *s, hv_source_item *item)
 {
     for (size_t i = 0; i < s->locked.assigned; i++) {
-        scripted_assignment *at = &s->locked.assignments[s->locked.turn++ % s->locked.assigned];
+        hv_scripted_assignment *at = &s->locked.assignments[s->locked.turn++ % s->locked.assigned];
         if (look_at(s, at, item) != HV_SOURCE_NOTHING)
             return true;
     }
@@ -306,21 +272,21 @@ time_from_now(int timeout_ms)
 static hv_rc
 scripted_poll(hv_source *source, int timeout_ms, hv_source_item *ret, hv_err *err)
 {
-    scripted *s = (scripted *)source;
+    hv_scripted *s = (hv_scripted *)source;
     hv_source_item item = {.kind = HV_SOURCE_NOTHING};
     struct timespec until = time_from_now(timeout_ms);
     int waited = 0;
     hv_rc rc = HV_OK;
 
     assert(timeout_ms >= 0);
-    lock(s);
+    hv_scripted_lock(s);
     hv_scripted_record_drop(s->locked.current);
     s->locked.current = NULL;
     while ((rc = s->locked.final_rc) == HV_OK && !make_item(s, &item) && waited != ETIMEDOUT && timeout_ms > 0) {
         waited = pthread_cond_timedwait(&s->changed, &s->lock, &until);
         assert(waited == 0 || waited == ETIMEDOUT);
     }
-    unlock(s);
+    hv_scripted_unlock(s);
     if (rc != HV_OK)
         return hv_err_set(err, rc, "the scripted source was told to break");
     if (item.kind == HV_SOURCE_NOTHING)
@@ -332,66 +298,66 @@ scripted_poll(hv_source *source, int timeout_ms, hv_source_item *ret, hv_err *er
 static hv_rc
 scripted_watermarks(hv_source *source, hv_source_watermarks *asked, size_t count, int timeout_ms, hv_err *err)
 {
-    scripted *s = (scripted *)source;
+    hv_scripted *s = (hv_scripted *)source;
 
     (void)timeout_ms;
-    lock(s);
+    hv_scripted_lock(s);
     hv_rc rc = question_allowed(s, err);
     for (size_t i = 0; i < count && rc == HV_OK; i++) {
-        scripted_partition *partition = find_partition(s, asked[i].hub, asked[i].partition);
+        hv_scripted_partition *partition = hv_scripted_find_partition(s, asked[i].hub, asked[i].partition);
         asked[i].rc = partition != NULL ? HV_OK : HV_NOT_FOUND;
         if (partition != NULL) {
             asked[i].low = partition->log.low;
             asked[i].high = partition->log.high;
         }
     }
-    unlock(s);
+    hv_scripted_unlock(s);
     return rc;
 }
 
 static bool
 scripted_known_watermarks(hv_source *source, const char *hub, int32_t partition, int64_t *low, int64_t *high)
 {
-    scripted *s = (scripted *)source;
+    hv_scripted *s = (hv_scripted *)source;
 
-    lock(s);
-    scripted_assignment *at = find_assignment(s, hub, partition);
+    hv_scripted_lock(s);
+    hv_scripted_assignment *at = find_assignment(s, hub, partition);
     bool known = at != NULL && at->known;
     if (known) {
         *low = at->known_low;
         *high = at->known_high;
     }
-    unlock(s);
+    hv_scripted_unlock(s);
     return known;
 }
 
 static hv_rc
 scripted_hub_policy(hv_source *source, const char *hub, int timeout_ms, hv_source_hub_policy *ret, hv_err *err)
 {
-    scripted *s = (scripted *)source;
+    hv_scripted *s = (hv_scripted *)source;
 
     (void)timeout_ms;
-    lock(s);
-    scripted_hub *found = find_hub(s, hub);
+    hv_scripted_lock(s);
+    hv_scripted_hub_state *found = hv_scripted_find_hub(s, hub);
     hv_rc rc = question_allowed(s, err);
     if (rc == HV_OK && (found == NULL || found->facts.partitions == 0))
         rc = hv_err_set(err, HV_NOT_FOUND, "hub '%s' does not exist", hub);
     if (rc == HV_OK)
         *ret = found->policy;
-    unlock(s);
+    hv_scripted_unlock(s);
     return rc;
 }
 
 static void
 scripted_commit(hv_source *source, const char *hub, int32_t partition, int64_t next_offset)
 {
-    scripted *s = (scripted *)source;
+    hv_scripted *s = (hv_scripted *)source;
 
-    lock(s);
-    scripted_partition *at = find_partition(s, hub, partition);
+    hv_scripted_lock(s);
+    hv_scripted_partition *at = hv_scripted_find_partition(s, hub, partition);
     if (at != NULL)
         at->committed = next_offset;
-    unlock(s);
+    hv_scripted_unlock(s);
 }
 
 static const char *
@@ -402,23 +368,13 @@ scripted_location(const hv_source *source)
 }
 
 static void
-empty_hub(scripted_hub *hub)
-{
-    for (int32_t i = 0; i < hub->facts.partitions; i++)
-        hv_scripted_log_clear(&hub->partitions[i].log);
-    free(hub->partitions);
-    hub->partitions = NULL;
-    hub->facts.partitions = 0;
-}
-
-static void
 scripted_close(hv_source *source)
 {
-    scripted *s = (scripted *)source;
+    hv_scripted *s = (hv_scripted *)source;
 
-    for (scripted_hub *hub = s->locked.hubs, *next; hub != NULL; hub = next) {
+    for (hv_scripted_hub_state *hub = s->locked.hubs, *next; hub != NULL; hub = next) {
         next = hub->next;
-        empty_hub(hub);
+        hv_scripted_empty_hub(hub);
         free(hub);
     }
     hv_scripted_record_drop(s->locked.current);
@@ -446,7 +402,7 @@ hv_rc
 hv_source_scripted_open(hv_source **ret, hv_err *err)
 {
     pthread_condattr_t attributes;
-    scripted *s = calloc(1, sizeof *s);
+    hv_scripted *s = calloc(1, sizeof *s);
 
     if (s == NULL)
         return hv_err_set(err, HV_NOMEM, "no memory for a scripted source");
@@ -460,173 +416,9 @@ hv_source_scripted_open(hv_source **ret, hv_err *err)
     return HV_OK;
 }
 
-/* ---- what tests do to it ---- */
-
-static scripted *
-scripted_of(hv_source *source)
+hv_scripted *
+hv_scripted_of(hv_source *source)
 {
     assert(source->ops == &scripted_ops);
-    return (scripted *)source;
-}
-
-static void
-grow_hub(scripted_hub *hub, int32_t partitions)
-{
-    assert(partitions >= hub->facts.partitions && partitions > 0);
-    hub->partitions = never_null(realloc(hub->partitions, (size_t)partitions * sizeof *hub->partitions));
-    for (int32_t i = hub->facts.partitions; i < partitions; i++)
-        hub->partitions[i] = (scripted_partition){.committed = -1};
-    hub->facts.partitions = partitions;
-}
-
-void
-hv_scripted_hub(hv_source *source, const char *name, int32_t partitions, const char *identity)
-{
-    scripted *s = scripted_of(source);
-
-    lock(s);
-    scripted_hub *hub = find_hub(s, name);
-    if (hub == NULL) {
-        hub = never_null(calloc(1, sizeof *hub));
-        assert(strlen(name) < sizeof hub->facts.name);
-        memcpy(hub->facts.name, name, strlen(name));
-        hub->policy.retention_ms = -1;
-        hub->next = s->locked.hubs;
-        s->locked.hubs = hub;
-    } else if (strcmp(hub->facts.identity, identity) != 0) {
-        empty_hub(hub);
-    }
-    assert(strlen(identity) < sizeof hub->facts.identity);
-    (void)snprintf(hub->facts.identity, sizeof hub->facts.identity, "%s", identity);
-    grow_hub(hub, partitions);
-    unlock_changed(s);
-}
-
-/* Locked: unlock_changed() when done. The hub and partition have to exist. */
-static hv_scripted_log *
-locked_log(scripted *s, const char *hub, int32_t partition)
-{
-    lock(s);
-    scripted_partition *found = find_partition(s, hub, partition);
-    assert(found != NULL);
-    return &found->log;
-}
-
-int64_t
-hv_scripted_append(hv_source *source, const char *hub, int32_t partition, const hv_event *event)
-{
-    scripted *s = scripted_of(source);
-    int64_t offset = hv_scripted_log_append(locked_log(s, hub, partition), event);
-
-    unlock_changed(s);
-    return offset;
-}
-
-void
-hv_scripted_skip(hv_source *source, const char *hub, int32_t partition, int64_t offsets)
-{
-    scripted *s = scripted_of(source);
-
-    assert(offsets >= 0);
-    locked_log(s, hub, partition)->high += offsets;
-    unlock_changed(s);
-}
-
-void
-hv_scripted_expire(hv_source *source, const char *hub, int32_t partition, int64_t new_low)
-{
-    scripted *s = scripted_of(source);
-
-    hv_scripted_log_expire(locked_log(s, hub, partition), new_low);
-    unlock_changed(s);
-}
-
-void
-hv_scripted_compact(hv_source *source, const char *hub, int32_t partition, int64_t offset)
-{
-    scripted *s = scripted_of(source);
-
-    hv_scripted_log_compact(locked_log(s, hub, partition), offset);
-    unlock_changed(s);
-}
-
-void
-hv_scripted_truncate(hv_source *source, const char *hub, int32_t partition, int64_t new_high)
-{
-    scripted *s = scripted_of(source);
-
-    hv_scripted_log_truncate(locked_log(s, hub, partition), new_high);
-    unlock_changed(s);
-}
-
-/* Locked: unlock_changed() when done. The hub has to exist, or have existed. */
-static scripted_hub *
-locked_hub(scripted *s, const char *name)
-{
-    lock(s);
-    scripted_hub *hub = find_hub(s, name);
-    assert(hub != NULL);
-    return hub;
-}
-
-void
-hv_scripted_delete(hv_source *source, const char *hub)
-{
-    scripted *s = scripted_of(source);
-
-    empty_hub(locked_hub(s, hub));
-    unlock_changed(s);
-}
-
-void
-hv_scripted_policy(hv_source *source, const char *hub, hv_source_hub_policy policy)
-{
-    scripted *s = scripted_of(source);
-
-    locked_hub(s, hub)->policy = policy;
-    unlock_changed(s);
-}
-
-void
-hv_scripted_trouble(hv_source *source, const char *name, hv_source_kind kind)
-{
-    scripted *s = scripted_of(source);
-
-    assert(kind >= HV_SOURCE_OUT_OF_RANGE);
-    scripted_hub *hub = locked_hub(s, name);
-    assert(hub->trouble_count < MAX_TROUBLES);
-    hub->troubles[hub->trouble_count++] = kind;
-    unlock_changed(s);
-}
-
-int64_t
-hv_scripted_committed(hv_source *source, const char *hub, int32_t partition)
-{
-    scripted *s = scripted_of(source);
-
-    lock(s);
-    scripted_partition *at = find_partition(s, hub, partition);
-    int64_t committed = at != NULL ? at->committed : -1;
-    unlock(s);
-    return committed;
-}
-
-void
-hv_scripted_questions_fail(hv_source *source, hv_rc rc)
-{
-    scripted *s = scripted_of(source);
-
-    lock(s);
-    s->locked.questions_rc = rc;
-    unlock(s);
-}
-
-void
-hv_scripted_break(hv_source *source, hv_rc rc)
-{
-    scripted *s = scripted_of(source);
-
-    lock(s);
-    s->locked.final_rc = rc;
-    unlock_changed(s);
+    return (hv_scripted *)source;
 }

@@ -1,7 +1,7 @@
 /*
- * A Kafka broker inside the test process: librdkafka's mock cluster, and a producer for it. It has no TLS, no SASL, no control records
- * and no Admin API, makes any topic that is asked for, answers a fetch with one batch per partition, and keeps at most 5 MiB or 100,000
- * batches per partition; older ones expire. Everything here fails the test when it cannot.
+ * A Kafka broker inside the test process: librdkafka's mock cluster, and a producer for it. It has no TLS, no SASL, no control
+ * records and no Admin API, makes any topic that is asked for, answers a fetch with one batch per partition, and keeps at most 5
+ * MiB or 100,000 batches per partition; older ones expire. Everything here fails the test when it cannot.
  *
  * Start it inside a test or a checked fixture, never before Check forks.
  */
@@ -16,7 +16,14 @@
 typedef struct mock_broker mock_broker;
 
 /* Numbers of requests, for mock_broker_push_errors (Kafka protocol, API keys). */
-enum { MOCK_FETCH = 1, MOCK_LIST_OFFSETS = 2, MOCK_METADATA = 3, MOCK_OFFSET_COMMIT = 8, MOCK_FIND_COORDINATOR = 10, MOCK_JOIN_GROUP = 11 };
+enum {
+    MOCK_FETCH = 1,
+    MOCK_LIST_OFFSETS = 2,
+    MOCK_METADATA = 3,
+    MOCK_OFFSET_COMMIT = 8,
+    MOCK_FIND_COORDINATOR = 10,
+    MOCK_JOIN_GROUP = 11,
+};
 
 mock_broker *mock_broker_start(int brokers);
 /* Accepts NULL. */

@@ -1,6 +1,6 @@
 /*
- * A proxy on loopback between a Kafka client and the mock broker: it counts requests, and can damage or hold back what the broker says.
- * Works for one broker that is announced as 127.0.0.1: the port in metadata answers is replaced by the proxy's own.
+ * A proxy on loopback between a Kafka client and the mock broker: it counts requests, and can damage or hold back what the broker
+ * says. Works for one broker that is announced as 127.0.0.1: the port in metadata answers is replaced by the proxy's own.
  */
 #ifndef HV_TESTS_SOURCE_BROKER_PROXY_H
 #define HV_TESTS_SOURCE_BROKER_PROXY_H

@@ -187,7 +187,8 @@ loopback_http_answer(loopback_http *http, int status, const char *headers, const
     /* An earlier last answer that was given already is not given again. */
     if (http->answer_count > 0 && http->asked_count >= http->answer_count && http->next == http->answer_count - 1)
         http->next++;
-    http->answers[http->answer_count++] = (answer){.status = status, .delay_ms = delay_ms, .headers = strdup(headers), .body = strdup(body)};
+    http->answers[http->answer_count++] =
+        (answer){.status = status, .delay_ms = delay_ms, .headers = strdup(headers), .body = strdup(body)};
     (void)pthread_mutex_unlock(&http->lock);
 }
 

@@ -31,7 +31,8 @@ START_TEST(order_case_blanks_and_unknown_fields_do_not_matter)
         "SharedAccessKey=" KEY ";EntityPath=orders;Endpoint=sb://ns.servicebus.windows.net/;SharedAccessKeyName=reader",
         GOOD ";EntityPath=orders;",
         ";;" GOOD "; EntityPath=orders",
-        "endpoint=SB://ns.servicebus.windows.net;sharedaccesskeyname=reader;SHAREDACCESSKEY=" KEY ";entitypath=orders;OperationTimeout=5",
+        ("endpoint=SB://ns.servicebus.windows.net;sharedaccesskeyname=reader;SHAREDACCESSKEY=" KEY
+         ";entitypath=orders;OperationTimeout=5"),
         "Endpoint=sb://ns.servicebus.windows.net:5671/;SharedAccessKeyName=reader;SharedAccessKey=" KEY ";EntityPath=orders",
     };
 
@@ -50,8 +51,8 @@ START_TEST(the_emulator_is_recognised)
 {
     HV_AUTO(hv_connection_string_clear) hv_connection_string got = {0};
 
-    ck_hv_ok(hv_connection_string_parse("Endpoint=sb://localhost;SharedAccessKeyName=RootManageSharedAccessKey;SharedAccessKey=SAS_KEY_VALUE;"
-                                        "UseDevelopmentEmulator=true;", &got, &err));
+    ck_hv_ok(hv_connection_string_parse("Endpoint=sb://localhost;SharedAccessKeyName=RootManageSharedAccessKey;"
+                                        "SharedAccessKey=SAS_KEY_VALUE;UseDevelopmentEmulator=true;", &got, &err));
     ck_assert(got.emulator);
 }
 END_TEST

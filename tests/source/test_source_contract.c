@@ -163,7 +163,8 @@ START_TEST(null_and_empty_keys_and_values_stay_apart)
         {.timestamp_ms = 2, .timestamp_type = HV_TIMESTAMP_CREATE, .key = empty, .value = none},
         {.timestamp_ms = 3, .timestamp_type = HV_TIMESTAMP_CREATE, .key = none, .value = empty},
         {.timestamp_ms = 4, .timestamp_type = HV_TIMESTAMP_CREATE, .key = empty, .value = empty},
-        {.timestamp_ms = 5, .timestamp_type = HV_TIMESTAMP_CREATE, .key = hv_slice_of("k\0y", 3), .value = hv_slice_of("\0\xff", 2)},
+        {.timestamp_ms = 5, .timestamp_type = HV_TIMESTAMP_CREATE, .key = hv_slice_of("k\0y", 3),
+         .value = hv_slice_of("\0\xff", 2)},
     };
     check_round_trip(events, sizeof events / sizeof events[0]);
 }
@@ -371,7 +372,8 @@ START_TEST(many_partitions_of_many_hubs_each_come_complete_under_their_own_tag)
         make_hub(names[h], PARTITIONS);
         for (int32_t p = 0; p < PARTITIONS; p++) {
             append_texts(names[h], p, EVENTS);
-            wanted[count++] = (hv_source_assignment){.hub = names[h], .partition = p, .tag = &next[h][p], .generation = (uint64_t)p};
+            wanted[count++] = (hv_source_assignment){.hub = names[h], .partition = p, .tag = &next[h][p],
+                                                     .generation = (uint64_t)p};
         }
     }
     ck_hv_ok(source->ops->assign(source, wanted, count, &err));

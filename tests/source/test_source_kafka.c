@@ -1,4 +1,5 @@
-/* What the Kafka driver adds to the contract: moves under load, errors of the broker, damage on the way, discovery, commits, stalls. */
+/* What the Kafka driver adds to the contract: moves under load, errors of the broker, damage on the way, discovery, commits,
+ * stalls. */
 #include <pthread.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -91,7 +92,8 @@ expect_kind(hv_source_kind kind, uint64_t generation)
 {
     const hv_source_item *item = next_item(NULL);
 
-    ck_assert_msg(item->kind == kind, "kind %d, not %d: %s", (int)item->kind, (int)kind, item->kind > HV_SOURCE_END ? item->err.msg : "");
+    ck_assert_msg(item->kind == kind, "kind %d, not %d: %s", (int)item->kind, (int)kind,
+                  item->kind > HV_SOURCE_END ? item->err.msg : "");
     ck_assert_uint_eq(item->generation, generation);
 }
 
@@ -270,7 +272,7 @@ START_TEST(a_queue_that_is_full_again_and_again_does_not_cost_speed)
         mock_broker_fill(broker, "h", p, EVENTS, 1000);
         assign(p, 0, 1);
     }
-    usleep(300000);                     /* the queue is full now, and the fetch thread asleep, before 2.2.0 for a second each time */
+    usleep(300000);                     /* the queue is full now and the fetch thread asleep, before 2.2.0 for a second */
     int64_t before = hv_clock_boot_ms();
     for (int ends = 0; ends < PARTITIONS;) {
         const hv_source_item *item = next_item(NULL);
@@ -319,8 +321,8 @@ START_TEST(a_broker_that_goes_down_is_trouble_with_its_name_and_nothing_is_lost_
         ck_hv_ok(source->ops->poll(source, 500, &item, &err));
     ck_assert_int_eq(item.kind, HV_SOURCE_TROUBLE);
     ck_assert_int_eq(item.err.rc, HV_UNAVAILABLE);
-    ck_assert_msg(strstr(item.err.msg, mock_broker_bootstrap(broker)) != NULL || strstr(item.err.msg, "brokers are down") != NULL, "%s",
-                  item.err.msg);
+    ck_assert_msg(strstr(item.err.msg, mock_broker_bootstrap(broker)) != NULL ||
+                  strstr(item.err.msg, "brokers are down") != NULL, "%s", item.err.msg);
     hv_source_watermarks asked = {.hub = "h"};
     ck_hv_fails(HV_UNAVAILABLE, source->ops->watermarks(source, &asked, 1, 300, &err));
     ck_assert_int_eq(asked.rc, HV_UNAVAILABLE);
@@ -459,7 +461,8 @@ ask_hubs(void)
 static void
 make_topics(void)
 {
-    static const char *const names[] = {"orders", "orders-dlq", "payments", "__consumer_offsets", "__transaction_state", "temp1", "temp2"};
+    static const char *const names[] = {"orders", "orders-dlq", "payments", "__consumer_offsets", "__transaction_state", "temp1",
+                                        "temp2"};
 
     for (size_t i = 0; i < sizeof names / sizeof names[0]; i++)
         mock_broker_topic(broker, names[i], (int)i + 1);
@@ -819,7 +822,8 @@ give_token(void *arg, hv_kafka_token *ret, hv_err *token_err)
 START_TEST(a_token_is_asked_for_while_nobody_polls_and_again_after_a_failure)
 {
     _Atomic int asked = 0;
-    hv_kafka_config config = {.bootstrap = "127.0.0.1:1", .auth = HV_KAFKA_AUTH_OAUTH, .tls = true, .token = give_token, .token_arg = &asked};
+    hv_kafka_config config = {.bootstrap = "127.0.0.1:1", .auth = HV_KAFKA_AUTH_OAUTH, .tls = true, .token = give_token,
+                              .token_arg = &asked};
     hv_source_item item;
     bool told = false;
 

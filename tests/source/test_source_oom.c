@@ -1,7 +1,7 @@
 /*
- * Let the n-th allocation fail, for n = 0, 1, 2 ... until a run needs fewer than n. The linker replaces the allocation functions for
- * our own code only (librdkafka, which ends the process where memory ends, keeps its own). Leaks on these paths are found by the
- * sanitizer build.
+ * Let the n-th allocation fail, for n = 0, 1, 2 ... until a run needs fewer than n. The linker replaces the allocation functions
+ * for our own code only (librdkafka, which ends the process where memory ends, keeps its own). Leaks on these paths are found by
+ * the sanitizer build.
  */
 #include <stdio.h>
 #include <stdlib.h>

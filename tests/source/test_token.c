@@ -90,8 +90,8 @@ expect_token(const char *want)
 static void
 expect_asked(int n, const char *part)
 {
-    ck_assert_msg(loopback_http_asked(http, n) != NULL && strstr(loopback_http_asked(http, n), part) != NULL, "no '%s' in: %s", part,
-                  loopback_http_asked(http, n));
+    ck_assert_msg(loopback_http_asked(http, n) != NULL && strstr(loopback_http_asked(http, n), part) != NULL,
+                  "no '%s' in: %s", part, loopback_http_asked(http, n));
 }
 
 /* ---- the four kinds ---- */
@@ -104,8 +104,8 @@ START_TEST(a_client_secret_is_sent_to_the_authority_once_and_the_token_is_kept)
     expect_token("t1");
     ck_assert_int_eq(loopback_http_count(http), 1);
     expect_asked(0, "POST /tenant-1/oauth2/v2.0/token HTTP/1.1\r\n");
-    expect_asked(0, "\r\n\r\ngrant_type=client_credentials&client_id=client%201&scope=https%3A%2F%2Fr.example%2F.default&client_secret="
-                    "s3cr3t%2B%2F%3D%26x");
+    expect_asked(0, "\r\n\r\ngrant_type=client_credentials&client_id=client%201&scope=https%3A%2F%2Fr.example%2F.default"
+                    "&client_secret=s3cr3t%2B%2F%3D%26x");
 }
 END_TEST
 
@@ -118,7 +118,8 @@ START_TEST(a_federated_token_is_read_from_its_file_at_each_request)
     write_secret("rotated");
     usleep(1000000);
     expect_token("t2");
-    expect_asked(0, "client_assertion_type=urn%3Aietf%3Aparams%3Aoauth%3Aclient-assertion-type%3Ajwt-bearer&client_assertion=s3cr3t");
+    expect_asked(0, "client_assertion_type=urn%3Aietf%3Aparams%3Aoauth%3Aclient-assertion-type%3Ajwt-bearer"
+                    "&client_assertion=s3cr3t");
     expect_asked(1, "&client_assertion=rotated");
 }
 END_TEST
@@ -128,7 +129,8 @@ START_TEST(a_virtual_machine_asks_its_metadata_service)
     open_provider(HV_TOKEN_MANAGED_IDENTITY);
     loopback_http_answer(http, 200, "", ANSWER("t1", "\"expires_in\":\"3600\",\"expires_on\":\"1\""), 0);
     expect_token("t1");
-    expect_asked(0, "GET /metadata/identity/oauth2/token?api-version=2018-02-01&resource=https%3A%2F%2Fr.example&client_id=client%201 ");
+    expect_asked(0, "GET /metadata/identity/oauth2/token?api-version=2018-02-01&resource=https%3A%2F%2Fr.example"
+                    "&client_id=client%201 ");
     expect_asked(0, "\r\nMetadata: true\r\n");
 }
 END_TEST
@@ -325,8 +327,8 @@ END_TEST
 START_TEST(a_refusal_says_why_in_one_line_without_the_secret)
 {
     open_provider(HV_TOKEN_CLIENT_SECRET);
-    loopback_http_answer(http, 401, "", "{\"error\":\"invalid_client\",\"error_description\":\"AADSTS7000215: no such secret: " SECRET
-                         "\\r\\nTrace ID: 1\"}", 0);
+    loopback_http_answer(http, 401, "", "{\"error\":\"invalid_client\",\"error_description\":"
+                         "\"AADSTS7000215: no such secret: " SECRET "\\r\\nTrace ID: 1\"}", 0);
     ck_hv_fails(HV_AUTH, get(NULL, 0));
     ck_assert_ptr_nonnull(strstr(err.msg, "invalid_client: AADSTS7000215"));
     ck_assert_ptr_null(strstr(err.msg, SECRET));
