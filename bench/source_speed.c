@@ -34,7 +34,8 @@ report(const char *name, uint64_t events, uint64_t bytes, uint64_t headers, int6
     (void)getrusage(RUSAGE_SELF, &usage);
     (void)printf("%-24s %9" PRIu64 " events %7.1f MB %9" PRIu64 " headers %6.2f s %7.1f MB/s %8.0f events/s"
                  " %5.2f CPU-s %5.2f us/event %5ld MB peak\n", name, events, (double)bytes / 1e6, headers, seconds,
-                 (double)bytes / 1e6 / seconds, (double)events / seconds, cpu, cpu * 1e6 / (double)(events > 0 ? events : 1), usage.ru_maxrss / 1024);
+                 (double)bytes / 1e6 / seconds, (double)events / seconds, cpu,
+                 cpu * 1e6 / (double)(events > 0 ? events : 1), usage.ru_maxrss / 1024);
 }
 
 /* ---- fill ---- */

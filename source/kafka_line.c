@@ -1,17 +1,14 @@
 /*
- * libcurl connects and does TLS (CURLOPT_CONNECT_ONLY), with its checks of certificate and host name; the bytes are ours. A frame
- * is a length of four bytes, a header with a correlation id, and a body. Login is SaslHandshake (17) version 1, then
+ * A frame is a length of four bytes, a header with a correlation id, and a body. Login is SaslHandshake (17) version 1, then
  * SaslAuthenticate (36) version 0, with PLAIN (RFC 4616) or OAUTHBEARER (RFC 7628).
  */
 #include "source/kafka_line.h"
 
-#include <curl/curl.h>
-#include <poll.h>
 #include <stdio.h>
 #include <stdlib.h>
 
 #include "common/clock.h"
-#include "common/http.h"
+#include "common/dial.h"
 #include "source/kafka_wire.h"
 
 enum {
@@ -23,13 +20,10 @@ enum {
 };
 
 struct hv_kafka_line {
-    CURL *easy;
-    curl_socket_t fd;
-    int64_t until_ms;
+    hv_dial *dial;
     int32_t correlation;
     int16_t versions[HIGHEST_API_KEY + 1];      /* highest known ones; -1: none */
     char address[300];
-    char text[CURL_ERROR_SIZE];
 };
 
 void
@@ -37,7 +31,7 @@ hv_kafka_line_close(hv_kafka_line *line)
 {
     if (line == NULL)
         return;
-    curl_easy_cleanup(line->easy);      /* accepts NULL */
+    hv_dial_close(line->dial);
     free(line);
 }
 
@@ -45,65 +39,6 @@ int
 hv_kafka_line_version(const hv_kafka_line *line, int16_t api_key)
 {
     return api_key >= 0 && api_key <= HIGHEST_API_KEY ? line->versions[api_key] : -1;
-}
-
-/* ---- bytes ---- */
-
-static int
-time_left(const hv_kafka_line *line)
-{
-    int64_t left = line->until_ms - hv_clock_boot_ms();
-
-    return left > 0 ? (int)left : 0;
-}
-
-static hv_rc
-broken(const hv_kafka_line *line, const char *why, hv_err *err)
-{
-    return hv_err_set(err, HV_UNAVAILABLE, "broker %s: %s", line->address, why);
-}
-
-/* Until there is something to read or room to write. */
-static hv_rc
-wait_for(hv_kafka_line *line, short what, hv_err *err)
-{
-    struct pollfd fd = {.fd = line->fd, .events = what};
-
-    return poll(&fd, 1, time_left(line)) > 0 ? HV_OK : broken(line, "no answer in time", err);
-}
-
-static hv_rc
-send_bytes(hv_kafka_line *line, const char *bytes, size_t len, hv_err *err)
-{
-    hv_rc rc = HV_OK;
-
-    for (size_t sent = 0; sent < len && rc == HV_OK;) {
-        size_t done = 0;
-        CURLcode code = curl_easy_send(line->easy, bytes + sent, len - sent, &done);
-        sent += done;
-        if (code == CURLE_AGAIN)
-            rc = wait_for(line, POLLOUT, err);
-        else if (code != CURLE_OK)
-            rc = broken(line, curl_easy_strerror(code), err);
-    }
-    return rc;
-}
-
-static hv_rc
-receive_bytes(hv_kafka_line *line, char *to, size_t len, hv_err *err)
-{
-    hv_rc rc = HV_OK;
-
-    for (size_t got = 0; got < len && rc == HV_OK;) {
-        size_t done = 0;
-        CURLcode code = curl_easy_recv(line->easy, to + got, len - got, &done);
-        got += done;
-        if (code == CURLE_AGAIN)
-            rc = wait_for(line, POLLIN, err);
-        else if (code != CURLE_OK || done == 0)
-            rc = broken(line, code != CURLE_OK ? curl_easy_strerror(code) : "closed the connection", err);
-    }
-    return rc;
 }
 
 /* ---- frames ---- */
@@ -132,7 +67,7 @@ send_frame(hv_kafka_line *line, int16_t api_key, int16_t version, bool flexible,
         hv_wire_put_varint(&frame, 0);
     hv_buf_put(&frame, body.data, body.len);
     hv_rc rc = hv_buf_check(&frame, err);
-    return rc == HV_OK ? send_bytes(line, frame.data, frame.len, err) : rc;
+    return rc == HV_OK ? hv_dial_send(line->dial, hv_buf_slice(&frame), err) : rc;
 }
 
 hv_rc
@@ -143,19 +78,19 @@ hv_kafka_line_ask(hv_kafka_line *line, int16_t api_key, int16_t version, bool fl
     hv_rc rc = send_frame(line, api_key, version, flexible, body, err);
 
     if (rc == HV_OK)
-        rc = receive_bytes(line, head, head_len, err);
+        rc = hv_dial_receive(line->dial, head, head_len, err);
     if (rc != HV_OK)
         return rc;
     hv_wire_reader reader = hv_wire_reader_of(hv_slice_of(head, head_len));
     int32_t len = hv_wire_i32(&reader), correlation = hv_wire_i32(&reader);
     if (len < 4 || correlation != line->correlation)
-        return broken(line, "what it answers is no Kafka", err);
+        return hv_err_set(err, HV_UNAVAILABLE, "%s: what it answers is no Kafka", line->address);
     hv_buf_clear(answer);
     size_t rest = (size_t)len - 4;
     char *to = hv_buf_reserve(answer, rest);
     rc = hv_buf_check(answer, err);
     if (rc == HV_OK)
-        rc = receive_bytes(line, to, rest, err);
+        rc = hv_dial_receive(line->dial, to, rest, err);
     if (rc != HV_OK)
         return rc;
     answer->len += rest;
@@ -183,7 +118,7 @@ learn_versions(hv_kafka_line *line, hv_err *err)
             line->versions[api_key] = highest;
     }
     if (error != 0 || reader.failed)
-        return hv_err_set(err, HV_VERSION, "broker %s does not tell which requests it knows", line->address);
+        return hv_err_set(err, HV_VERSION, "%s does not tell which requests it knows", line->address);
     return HV_OK;
 }
 
@@ -201,7 +136,7 @@ choose_mechanism(hv_kafka_line *line, const char *mechanism, hv_err *err)
     hv_wire_reader reader = hv_wire_reader_of(hv_buf_slice(&answer));
     int16_t error = hv_wire_i16(&reader);
     if (error != 0 || reader.failed)
-        return hv_err_set(err, HV_AUTH, "broker %s does not take %s", line->address, mechanism);
+        return hv_err_set(err, HV_AUTH, "%s does not take %s", line->address, mechanism);
     return HV_OK;
 }
 
@@ -257,34 +192,11 @@ log_in(hv_kafka_line *line, const hv_kafka_settings *settings, hv_err *err)
     /* A server that refuses a bearer token answers with a reason instead of nothing (RFC 7628 section 3.2.2). */
     hv_slice said = hv_wire_bytes(&reader, (size_t)(uint32_t)hv_wire_i32(&reader));
     if (error != 0 || reader.failed || (settings->auth == HV_KAFKA_AUTH_OAUTH && said.len > 0))
-        return hv_err_set(err, HV_AUTH, "broker %s refuses our credentials", line->address);
+        return hv_err_set(err, HV_AUTH, "%s refuses our credentials", line->address);
     return HV_OK;
 }
 
 /* ---- connect ---- */
-
-static hv_rc
-connect_to(hv_kafka_line *line, const hv_kafka_settings *settings, const char *address, size_t address_len, bool tls, hv_err *err)
-{
-    char url[320];
-
-    (void)snprintf(line->address, sizeof line->address, "%.*s", (int)address_len, address);
-    (void)snprintf(url, sizeof url, "%s://%s/", tls ? "https" : "http", line->address);
-    (void)curl_easy_setopt(line->easy, CURLOPT_ERRORBUFFER, line->text);
-    (void)curl_easy_setopt(line->easy, CURLOPT_URL, url);
-    (void)curl_easy_setopt(line->easy, CURLOPT_CONNECT_ONLY, 1L);
-    (void)curl_easy_setopt(line->easy, CURLOPT_SSL_ENABLE_ALPN, 0L);
-    (void)curl_easy_setopt(line->easy, CURLOPT_NOSIGNAL, 1L);
-    (void)curl_easy_setopt(line->easy, CURLOPT_PROXY, "");
-    (void)curl_easy_setopt(line->easy, CURLOPT_CONNECTTIMEOUT_MS, (long)(time_left(line) + 1));
-    if (settings->ca_file != NULL)
-        (void)curl_easy_setopt(line->easy, CURLOPT_CAINFO, settings->ca_file);
-    CURLcode code = curl_easy_perform(line->easy);
-    if (code != CURLE_OK)
-        return broken(line, line->text[0] != '\0' ? line->text : curl_easy_strerror(code), err);
-    code = curl_easy_getinfo(line->easy, CURLINFO_ACTIVESOCKET, &line->fd);
-    return code == CURLE_OK && line->fd != CURL_SOCKET_BAD ? HV_OK : broken(line, "no connection", err);
-}
 
 static hv_rc
 open_one(const hv_kafka_settings *settings, const char *address, size_t address_len, bool tls, int64_t until_ms,
@@ -292,11 +204,11 @@ open_one(const hv_kafka_settings *settings, const char *address, size_t address_
 {
     HV_AUTO(hv_kafka_line_close) hv_kafka_line *line = calloc(1, sizeof *line);
 
-    if (line == NULL || (line->easy = curl_easy_init()) == NULL)
+    if (line == NULL)
         return hv_err_set(err, HV_NOMEM, "no memory for a connection");
-    line->until_ms = until_ms;
     memset(line->versions, -1, sizeof line->versions);
-    hv_rc rc = connect_to(line, settings, address, address_len, tls, err);
+    (void)snprintf(line->address, sizeof line->address, "%.*s", (int)address_len, address);
+    hv_rc rc = hv_dial_open(line->address, tls, settings->ca_file, until_ms, &line->dial, err);
     if (rc == HV_OK)
         rc = learn_versions(line, err);
     if (rc == HV_OK)
@@ -312,10 +224,8 @@ hv_kafka_line_open(const hv_kafka_settings *settings, int timeout_ms, hv_kafka_l
     HV_AUTO(hv_kafka_credentials_clear) hv_kafka_credentials credentials = {0};
     char brokers[4096];
     int64_t until_ms = hv_clock_boot_ms() + timeout_ms;
-    hv_rc rc = hv_http_init(err);
+    hv_rc rc = hv_kafka_credentials_read(settings, &credentials, err);
 
-    if (rc == HV_OK)
-        rc = hv_kafka_credentials_read(settings, &credentials, err);
     if (rc == HV_OK)
         rc = hv_kafka_bootstrap(settings, &credentials, brokers, sizeof brokers, err);
     if (rc != HV_OK)
