@@ -4,12 +4,14 @@
  * courtesy must not stop duty. They are collected and sent as one request every few seconds; Event Hubs allows 4 a second and
  * partition.
  */
+#include <time.h>
+
 #include "common/clock.h"
 #include "source/source_kafka.h"
 
 enum {
     COMMIT_EVERY_MS = 5000,
-    CLOSE_WAIT_MS = 2000,
+    CLOSE_WAIT_MS = 3000,
 };
 
 void
@@ -40,22 +42,30 @@ collect(hv_kafka *k)
     return list;
 }
 
-/* Sends them; waits for the answer only if `wait_ms` is not 0. */
-static void
-send_commits(hv_kafka *k, rd_kafka_topic_partition_list_t *list, int wait_ms)
+/* Whether the broker took them, within wait_ms. */
+static bool
+commit_and_wait(rd_kafka_t *rk, rd_kafka_topic_partition_list_t *list, int wait_ms)
 {
-    rd_kafka_t *rk = k->poll.committer->rk;
-
-    if (wait_ms == 0) {
-        (void)rd_kafka_commit(rk, list, 1);
-        return;
-    }
     rd_kafka_queue_t *queue = rd_kafka_queue_new(rk);
+
     (void)rd_kafka_commit_queue(rk, list, queue, NULL, NULL);
     rd_kafka_event_t *event = rd_kafka_queue_poll(queue, wait_ms);
+    bool taken = event != NULL && rd_kafka_event_error(event) == RD_KAFKA_RESP_ERR_NO_ERROR;
     if (event != NULL)
         rd_kafka_event_destroy(event);
     rd_kafka_queue_destroy(queue);
+    return taken;
+}
+
+/* The last ones, when there is no later: tried again while the coordinator is not ready, for a moment. */
+static void
+commit_last(rd_kafka_t *rk, rd_kafka_topic_partition_list_t *list)
+{
+    const struct timespec pause = {.tv_nsec = 50 * 1000000};
+    int64_t until = hv_clock_boot_ms() + CLOSE_WAIT_MS, left;
+
+    while ((left = until - hv_clock_boot_ms()) > 0 && !commit_and_wait(rk, list, (int)left))
+        (void)nanosleep(&pause, NULL);
 }
 
 void
@@ -74,7 +84,10 @@ hv_kafka_serve_commits(hv_kafka *k, bool now)
         while ((message = rd_kafka_consumer_poll(k->poll.committer->rk, 0)) != NULL)
             rd_kafka_message_destroy(message);
         k->poll.ignore_errors = false;
-        send_commits(k, list, now ? CLOSE_WAIT_MS : 0);
+        if (now)
+            commit_last(k->poll.committer->rk, list);
+        else
+            (void)rd_kafka_commit(k->poll.committer->rk, list, 1);
     }
     rd_kafka_topic_partition_list_destroy(list);
 }
