@@ -4,7 +4,8 @@
  *   it is being read, and its position has not moved,
  *   the poll thread has found the queue empty since, or has taken more from it than it can hold, so that nothing of the
  *   partition can still be in there, and
- *   the broker says that a reader may see more.
+ *   the broker says that a reader may see more, or that there is no such partition (librdkafka tells that only when a topic's number
+ *   of partitions changes, and may have learned it before the partition was asked for).
  * Then the poll thread is asked to connect anew. A long stretch that holds nothing for a reader (aborted or compacted) looks the
  * same, and a new connection begins it again; so patience doubles each time, until nothing is suspect any more.
  */
@@ -85,7 +86,7 @@ has_stalled(hv_kafka *k, const suspect *suspects, size_t count)
     }
     if (asked != NULL && hv_kafka_watermarks(&k->source, asked, count, QUESTION_MS, &err) == HV_OK)
         for (size_t i = 0; i < count; i++)
-            stalled |= asked[i].rc == HV_OK && asked[i].high > suspects[i].next;
+            stalled |= asked[i].rc == HV_NOT_FOUND || (asked[i].rc == HV_OK && asked[i].high > suspects[i].next);
     free(asked);
     return stalled;
 }
