@@ -22,6 +22,7 @@ hv_tell_free(hv_tell *tell)
     for (size_t p = 0; p < tell->partition_count; p++)
         hv_chain_cut_clear(&tell->partitions[p].incomplete);
     free(tell->partitions);
+    free(tell->hubs);
     hv_seal_job_free(tell->job);
     free(tell);
 }
@@ -212,6 +213,9 @@ handle(hv_capture *capture, hv_tell *tell)
     case HV_TELL_WATERMARKS:
         handle_watermarks(capture, tell);
         break;
+    case HV_TELL_IDENTITIES:
+        hv_capture_identities(capture, tell);
+        break;
     case HV_TELL_DISCOVERED:
         handle_discovered(capture, tell);
         break;
@@ -321,11 +325,13 @@ finish(hv_capture *capture, bool clean_end)
             for (int32_t p = 0; p < capture->hubs[h]->partition_count; p++) {
                 hv_captured *captured = capture->hubs[h]->partitions[p];
                 waiting += captured->sealing != NULL;
-                if (captured->sealing != NULL && !captured->sealing_in_engine && now < give_up && now >= captured->retry_at_boot_ms)
+                if (captured->sealing != NULL && !captured->sealing_in_engine && captured->identity_wanted == 0 && now < give_up &&
+                    now >= captured->retry_at_boot_ms)
                     hv_captured_retry_seal(captured);
             }
         if (capture->sealing_count == 0 && (waiting == 0 || now >= give_up))
             break;
+        hv_capture_check_identities(capture);
         wait_told(capture, BUSY_POLL_MS);
         handle_told(capture);
     }
@@ -333,7 +339,7 @@ finish(hv_capture *capture, bool clean_end)
         for (int32_t p = 0; p < capture->hubs[h]->partition_count; p++)
             if (capture->hubs[h]->partitions[p]->sealing != NULL)
                 keep_first_failure(capture, HV_UNAVAILABLE, &(hv_err){.rc = HV_UNAVAILABLE,
-                    .msg = "the store did not take the last cuts; they will be read from the hub again"});
+                    .msg = "the last cuts could not be sealed; they will be read from the hub again"});
 }
 
 static void *

@@ -64,6 +64,9 @@ struct hv_captured {
     int64_t once_target;                /* once: the high watermark to reach */
     bool once_done;                     /* once: reached, or nothing more can be read */
     int64_t probe_offset;
+    int64_t next_at_ask;                /* `next` when the identities of the hubs were asked for last */
+    int64_t verified_end;               /* everything below was read while the hub was known to be the same */
+    uint64_t identity_wanted;           /* `sealing` waits for the answer to that question, or a later one; 0: for none */
     hv_capture_fill *fill;
 };
 
@@ -98,6 +101,7 @@ typedef enum hv_tell_kind {
     HV_TELL_POLICY,                     /* hub, policy */
     HV_TELL_OTHER,                      /* hub, identity: it is listed under another identity now */
     HV_TELL_WATERMARKS,                 /* hub, one partition with low, high, rc */
+    HV_TELL_IDENTITIES,                 /* hubs, rc, err: the answer to hv_scout_identities() */
     HV_TELL_DISCOVERED,                 /* a look at the hubs is over; first_done */
     HV_TELL_STOP,
 } hv_tell_kind;
@@ -114,6 +118,8 @@ typedef struct hv_tell {
     hv_source_hub_policy policy;
     hv_admitted *partitions;
     size_t partition_count;
+    hv_source_hub *hubs;
+    size_t hub_count;
 } hv_tell;
 
 void hv_tell_free(hv_tell *tell);
@@ -132,6 +138,9 @@ struct hv_capture {
     bool discovered;                    /* the first look at the hubs is over */
     int64_t started_boot_ms, checked_boot_ms, watermarks_boot_ms;
     uint64_t next_generation;
+    uint64_t identity_asked;            /* number of the last question for identities */
+    bool identity_open;                 /* it has no answer yet */
+    int64_t identity_again_boot_ms;     /* after a failure: not before */
     hv_rc rc;                           /* first failure; read after the thread was joined */
     hv_err err;
     bool refused;                       /* the source was told that our credentials are wrong */
@@ -185,9 +194,23 @@ void hv_captured_retry_seal(hv_captured *captured);
 void hv_captured_gap_lead(hv_captured *captured);
 bool hv_captured_has_lost_pending(const hv_captured *captured);
 
-hv_rc hv_captured_rebuild(hv_captured *captured, int64_t first, hv_cut *older, hv_cut *newer, hv_cut **ret, hv_err *err) HV_MUST_USE;
+typedef struct hv_captured_parts {
+    hv_range keep;                      /* offsets outside are left out; the new cut begins at its first */
+    hv_cut *older, *newer;              /* either may be NULL */
+} hv_captured_parts;
+
+hv_rc hv_captured_rebuild(hv_captured *captured, const hv_captured_parts *parts, hv_cut **ret, hv_err *err) HV_MUST_USE;
+void hv_captured_send(hv_captured *captured);   /* what is in `sealing` goes to the engine */
 /* Takes ownership of found and of what cut points to. */
 void hv_captured_send_fill(hv_captured *captured, hv_cut *found, hv_chain_cut *cut, hv_gap_cause missing_cause);
+
+/* Keep only what was read while the hub was known to be the same: the rest may be of the next incarnation. */
+void hv_captured_drop_unverified(hv_captured *captured);
+
+/* capture_identity.c: is it still the same hub, before what was read of it is sealed? */
+bool hv_captured_wait_for_identity(hv_captured *captured);     /* false: no need */
+void hv_capture_identities(hv_capture *capture, const hv_tell *tell);
+void hv_capture_check_identities(hv_capture *capture);
 
 /* capture_fill.c: completing a cut that lacks siblings. */
 void hv_captured_fill_begin(hv_captured *captured, hv_chain_cut *incomplete, hv_cut *memory);
@@ -202,6 +225,7 @@ void hv_capture_fill_free(hv_capture_fill *fill);
 void hv_capture_admitted(hv_capture *capture, hv_tell *tell);
 void hv_capture_returned(hv_capture *capture, hv_tell *tell);
 void hv_capture_other(hv_capture *capture, const hv_tell *tell);
+void hv_capture_hub_is_other(hv_captured_hub *hub);
 void hv_captured_gone(hv_captured *captured);
 void hv_captured_other_hub(hv_captured *captured, int cause);
 void hv_capture_claim_if_clean(hv_captured_hub *hub);

@@ -41,7 +41,7 @@ check_one(hv_captured *captured, void *arg)
     const hv_archiver_config *config = hv_engine_config(captured->capture->engine);
     int64_t now = *(int64_t *)arg;
 
-    if (captured->sealing != NULL && !captured->sealing_in_engine && now >= captured->retry_at_boot_ms)
+    if (captured->sealing != NULL && !captured->sealing_in_engine && captured->identity_wanted == 0 && now >= captured->retry_at_boot_ms)
         hv_captured_retry_seal(captured);
     if (captured->ask_at_boot_ms != 0 && now >= captured->ask_at_boot_ms)
         hv_captured_ask(captured);
@@ -150,6 +150,7 @@ hv_capture_check(hv_capture *capture)
     }
     hv_capture_for_each(capture, add_behind, &behind);
     atomic_store(&capture->behind, behind);
+    hv_capture_check_identities(capture);
     for (size_t h = 0; h < capture->hub_count; h++)
         hv_capture_claim_if_clean(capture->hubs[h]);
 }

@@ -216,8 +216,8 @@ hv_captured_filled(hv_captured *captured, hv_seal_job *job)
     hv_err err;
 
     (void)job;
-    if (fill->memory != NULL &&
-        hv_captured_rebuild(captured, captured->position, fill->memory, NULL, &captured->open, &err) != HV_OK)
+    hv_captured_parts parts = {.keep = {captured->position, INT64_MAX}, .older = fill->memory};
+    if (fill->memory != NULL && hv_captured_rebuild(captured, &parts, &captured->open, &err) != HV_OK)
         hv_capture_trouble(captured->capture, captured, &err);          /* read again, then */
     hv_capture_fill_free(fill);
     int64_t known = captured->open != NULL ? captured->open->end : captured->position;

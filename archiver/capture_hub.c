@@ -85,6 +85,7 @@ begin(hv_captured *captured, uint32_t incarnation, hv_admitted *admitted)
     captured->low = admitted->low;
     captured->high = admitted->high;
     captured->last_look_boot_ms = hv_clock_boot_ms();
+    captured->verified_end = admitted->position;
     if (admitted->rc != HV_OK)
         hv_captured_fail(captured, admitted->rc, &admitted->err);
     else if (admitted->has_incomplete)
@@ -181,6 +182,8 @@ hv_captured_other_hub(hv_captured *captured, int cause)
     hub->leaving = true;
     hub->leaving_cause = cause;
     for (int32_t p = 0; p < hub->partition_count; p++) {
+        if (hub->identity[0] != '\0' && hub->partitions[p]->state != HV_CAPTURED_STOPPED)
+            hv_captured_drop_unverified(hub->partitions[p]);
         stop_reading(hub->partitions[p], HV_CAPTURED_WAITING);
         hub->partitions[p]->once_done = false;          /* the new hub has to be read yet */
         hub->partitions[p]->once_target = -1;
@@ -211,6 +214,12 @@ hv_capture_claim_if_clean(hv_captured_hub *hub)
     hv_scout_claim(hub->partitions[0]->capture->scout, hub->name, hub->incarnation, hub->leaving_cause);
 }
 
+void
+hv_capture_hub_is_other(hv_captured_hub *hub)
+{
+    hv_captured_other_hub(hub->partitions[0], HV_INCARNATION_IDENTITY);
+}
+
 /* The source says that this is another hub now. */
 void
 hv_capture_other(hv_capture *capture, const hv_tell *tell)
@@ -218,7 +227,7 @@ hv_capture_other(hv_capture *capture, const hv_tell *tell)
     hv_captured_hub *hub = hv_capture_find_hub(capture, tell->hub);
 
     if (hub != NULL && hub->partition_count > 0 && strcmp(hub->identity, tell->identity) != 0)
-        hv_captured_other_hub(hub->partitions[0], HV_INCARNATION_IDENTITY);
+        hv_capture_hub_is_other(hub);
 }
 
 /* A hub is listed again. If its log is shorter than what we hold it is another one; else the probe will tell. */

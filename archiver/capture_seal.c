@@ -40,13 +40,22 @@ job_done(void *arg, hv_seal_job *job, hv_rc rc, const hv_err *err)
     hv_capture_tell(captured->capture, tell);
 }
 
+void
+hv_captured_send(hv_captured *captured)
+{
+    captured->identity_wanted = 0;
+    captured->sealing_in_engine = true;
+    captured->capture->sealing_count++;
+    hv_engine_seal(captured->capture->engine, captured->sealing, job_done, captured);
+}
+
 static void
 send(hv_captured *captured, hv_seal_job *job)
 {
     captured->sealing = job;
-    captured->sealing_in_engine = true;
-    captured->capture->sealing_count++;
-    hv_engine_seal(captured->capture->engine, job, job_done, captured);
+    captured->sealing_in_engine = false;
+    if (!hv_captured_wait_for_identity(captured))
+        hv_captured_send(captured);
 }
 
 static hv_seal_job *
@@ -201,7 +210,7 @@ add_with_gaps(hv_cut *to, const hv_cut *from, size_t *at, const char *class_name
 }
 
 static hv_rc
-copy_events(const hv_cut *from, hv_block_coder *coder, hv_cut *to, hv_err *err)
+copy_events(const hv_cut *from, hv_block_coder *coder, int64_t end, hv_cut *to, hv_err *err)
 {
     HV_AUTO(hv_cut_reader_free) hv_cut_reader *reader = NULL;
     const char *class_name;
@@ -210,24 +219,26 @@ copy_events(const hv_cut *from, hv_block_coder *coder, hv_cut *to, hv_err *err)
 
     hv_rc rc = hv_cut_reader_new(from, coder, &reader, err);
     while (rc == HV_OK && (rc = hv_cut_reader_next(reader, &event, &class_name, err)) == HV_OK)
-        if (event.offset >= to->first)
+        if (event.offset >= to->first && event.offset < end)
             rc = add_with_gaps(to, from, &gap, class_name, &event, err);
     return rc == HV_NOT_FOUND ? HV_OK : rc;
 }
 
-/* One open cut that begins at `first`, from the events and gaps of up to two older ones. *ret is NULL if no event is left. */
+/* One open cut from the events and gaps of up to two older ones. *ret is NULL if no event is left. */
 hv_rc
-hv_captured_rebuild(hv_captured *captured, int64_t first, hv_cut *older, hv_cut *newer, hv_cut **ret, hv_err *err)
+hv_captured_rebuild(hv_captured *captured, const hv_captured_parts *parts, hv_cut **ret, hv_err *err)
 {
     HV_AUTO(hv_cut_free) hv_cut *cut = NULL;
     hv_block_coder *coder = captured->capture->coder;
 
-    hv_rc rc = hv_cut_new(hv_engine_cut_config(captured->capture->engine), &captured->id, first, hv_clock_boot_ms(), &cut, err);
-    if (rc == HV_OK && older != NULL)
-        rc = copy_events(older, coder, cut, err);
-    if (rc == HV_OK && newer != NULL) {
-        hv_cut_wait(newer);
-        rc = copy_events(newer, coder, cut, err);
+    hv_rc rc = hv_cut_new(hv_engine_cut_config(captured->capture->engine), &captured->id, parts->keep.first, hv_clock_boot_ms(), &cut, err);
+    if (rc == HV_OK && parts->older != NULL) {
+        hv_cut_wait(parts->older);
+        rc = copy_events(parts->older, coder, parts->keep.end, cut, err);
+    }
+    if (rc == HV_OK && parts->newer != NULL) {
+        hv_cut_wait(parts->newer);
+        rc = copy_events(parts->newer, coder, parts->keep.end, cut, err);
     }
     if (cut != NULL)
         hv_cut_wait(cut);               /* its full blocks went to the workers while it grew */
@@ -264,7 +275,8 @@ go_on_elsewhere(hv_captured *captured, hv_seal_job *job)
     bool incomplete = job->incomplete.lead != NULL;
     hv_err err;
 
-    hv_rc rc = hv_captured_rebuild(captured, captured->position, job->cut, open, &rest, &err);
+    hv_captured_parts parts = {.keep = {captured->position, INT64_MAX}, .older = job->cut, .newer = open};
+    hv_rc rc = hv_captured_rebuild(captured, &parts, &rest, &err);
     if (open != NULL)
         hv_cut_wait(open);
     hv_cut_free(open);
@@ -283,6 +295,55 @@ go_on_elsewhere(hv_captured *captured, hv_seal_job *job)
     bool behind = captured->next < captured->position;
     if (behind || rc != HV_OK)
         hv_captured_start_reading(captured, captured->position);
+}
+
+/* The fill has nothing to go by but the hub that is gone: its siblings get gaps. */
+static void
+empty_fill(hv_captured *captured, hv_seal_job *job)
+{
+    hv_cut *nothing = NULL;
+    hv_err err;
+
+    hv_rc rc = hv_cut_new(hv_engine_cut_config(captured->capture->engine), &captured->id, job->cut->first, hv_clock_boot_ms(), &nothing, &err);
+    if (rc != HV_OK) {
+        hv_captured_fail(captured, rc, &err);
+        return;
+    }
+    hv_cut_wait(job->cut);
+    hv_cut_free(job->cut);
+    job->cut = nothing;
+    job->missing_cause = HV_GAP_RECREATED;
+    hv_captured_send(captured);
+}
+
+void
+hv_captured_drop_unverified(hv_captured *captured)
+{
+    bool waits = captured->identity_wanted != 0;
+    hv_seal_job *job = waits ? captured->sealing : NULL;
+    hv_cut *open = captured->open, *rest = NULL;
+    hv_err err;
+
+    captured->pending_count = 0;
+    if (job != NULL && job->fill.lead != NULL) {
+        empty_fill(captured, job);
+        return;
+    }
+    if (job == NULL && open == NULL)
+        return;
+    hv_captured_parts parts = {.keep = {job != NULL ? job->cut->first : open->first, captured->verified_end},
+        .older = job != NULL ? job->cut : NULL, .newer = open};
+    if (hv_captured_rebuild(captured, &parts, &rest, &err) != HV_OK)
+        hv_capture_trouble(captured->capture, captured, &err);
+    if (job != NULL) {
+        captured->sealing = NULL;
+        captured->identity_wanted = 0;
+        hv_seal_job_free(job);
+    }
+    if (open != NULL)
+        hv_cut_wait(open);
+    hv_cut_free(open);
+    captured->open = rest;
 }
 
 static void

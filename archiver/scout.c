@@ -14,7 +14,7 @@
 
 enum { ASK_MS = 10000, ASK_POLICY_MS = 1500, POLICY_AGAIN_MS = 10 * 60 * 1000, FIRST_DISCOVERY_AGAIN_MS = 500 };
 
-typedef enum question_kind { ASK_WATERMARKS, EXPECT_HUB, CLAIM_NEXT } question_kind;
+typedef enum question_kind { ASK_WATERMARKS, ASK_IDENTITIES, EXPECT_HUB, CLAIM_NEXT } question_kind;
 
 typedef struct question {
     struct question *next;
@@ -74,6 +74,14 @@ hv_scout_watermarks(hv_scout *scout, const char *hub, int32_t partition)
     question what = {.kind = ASK_WATERMARKS, .partition = partition};
 
     (void)snprintf(what.hub, sizeof what.hub, "%s", hub);
+    ask(scout, &what);
+}
+
+void
+hv_scout_identities(hv_scout *scout)
+{
+    question what = {.kind = ASK_IDENTITIES};
+
     ask(scout, &what);
 }
 
@@ -432,6 +440,20 @@ answer_watermarks(hv_scout *scout, const question *what)
 }
 
 static void
+answer_identities(hv_scout *scout)
+{
+    hv_source *source = scout->capture->source;
+    hv_tell *tell = new_tell(HV_TELL_IDENTITIES, "", 0);
+
+    while (tell == NULL) {              /* somebody waits for it */
+        (void)nanosleep(&(struct timespec){.tv_nsec = 10000000L}, NULL);
+        tell = new_tell(HV_TELL_IDENTITIES, "", 0);
+    }
+    tell->rc = source->ops->hubs(source, ASK_MS, &tell->hubs, &tell->hub_count, &tell->err);
+    hv_capture_tell(scout->capture, tell);
+}
+
+static void
 claim(hv_scout *scout, const question *what)
 {
     known_hub *known = find_or_add_known(scout, what->hub);
@@ -467,6 +489,9 @@ answer(hv_scout *scout, const question *what)
     switch (what->kind) {
     case ASK_WATERMARKS:
         answer_watermarks(scout, what);
+        break;
+    case ASK_IDENTITIES:
+        answer_identities(scout);
         break;
     case EXPECT_HUB:
         known = find_known(scout, what->hub);

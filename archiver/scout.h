@@ -14,6 +14,8 @@ void hv_scout_stop(hv_scout *scout);
 
 /* These never block. A question that cannot be asked for lack of memory is asked again by the next discovery or retry. */
 void hv_scout_watermarks(hv_scout *scout, const char *hub, int32_t partition);
+/* Ask for the identities of all hubs; a check that begins now. Answered by HV_TELL_IDENTITIES, always. */
+void hv_scout_identities(hv_scout *scout);
 /* A hub vanished: tell RETURNED when it is listed again. */
 void hv_scout_expect(hv_scout *scout, const char *hub);
 /* Everything read of the old incarnation is sealed: claim the next one and admit its partitions. */

@@ -326,6 +326,47 @@ START_TEST(another_identity_while_running_is_a_new_incarnation)
 }
 END_TEST
 
+/* Nothing but the check before a cut is sealed can tell: the log goes on, and the next discovery is far away. */
+START_TEST(events_of_the_next_incarnation_are_not_sealed_under_the_old_one)
+{
+    hv_archiver *archiver = NULL;
+    hv_err err;
+
+    hv_scripted_delete(r->source, RIG_HUB);
+    hv_scripted_hub(r->source, RIG_HUB, 2, "id-1");
+    r->config.sources = &r->source;
+    r->config.storage = r->storage;
+    r->config.discovery_ms = 60000;
+    r->config.max_age_ms = 200;
+    ck_hv_ok(hv_archiver_start(&r->config, &archiver, &err));
+    usleep(200000);
+    hv_scripted_hub(r->source, RIG_HUB, 2, "id-2");
+    rig_produce(r, 2, 0, 30);
+    rig_produce(r, 2, 1, 1);
+    for (int i = 0; i < 500 && rig_position(r, 2, 1) < 1; i++)
+        usleep(10000);
+    hv_archiver_stop(archiver);
+    ck_hv_ok(hv_archiver_join(archiver, NULL, &err));
+    ck_assert_int_eq(rig_position(r, 1, 0), 0);
+    ck_assert_int_eq(rig_position(r, 2, 0), 30);
+    rig_check_all_captured(r);
+}
+END_TEST
+
+START_TEST(with_an_identity_everything_is_captured_as_without)
+{
+    hv_scripted_delete(r->source, RIG_HUB);
+    hv_scripted_hub(r->source, RIG_HUB, 2, "id-1");
+    r->config.max_bytes = 4000;
+    r->config.block_bytes = 1000;
+    r->config.classify = rig_three_classes;
+    rig_produce(r, 1, 0, 3000);
+    rig_produce(r, 1, 1, 70);
+    run_ok();
+    rig_check_all_captured(r);
+}
+END_TEST
+
 START_TEST(expiry_under_the_reader_while_running_becomes_a_retention_gap)
 {
     hv_archiver *archiver = NULL;
@@ -376,6 +417,8 @@ main(void)
     tcase_add_test(tests, stop_seals_what_is_open);
     tcase_add_test(tests, a_hub_that_vanishes_and_returns_as_another_while_running_is_a_new_incarnation);
     tcase_add_test(tests, another_identity_while_running_is_a_new_incarnation);
+    tcase_add_test(tests, events_of_the_next_incarnation_are_not_sealed_under_the_old_one);
+    tcase_add_test(tests, with_an_identity_everything_is_captured_as_without);
     tcase_add_test(tests, expiry_under_the_reader_while_running_becomes_a_retention_gap);
     return ck_hv_run("capture", tests);
 }

@@ -92,7 +92,7 @@ setup(void)
     r = malloc(sizeof *r);
     ck_assert_ptr_nonnull(r);
     rig_setup(r);
-    hv_scripted_hub(r->source, RIG_HUB, 2, "");
+    hv_scripted_hub(r->source, RIG_HUB, 2, "topic-1");
     hv_scripted_policy(r->source, RIG_HUB, (hv_source_hub_policy){.cleanup = HV_SOURCE_CLEANUP_DELETE, .retention_ms = -1});
     r->config.classify = rig_three_classes;
     r->config.max_bytes = 3000;

@@ -19,8 +19,8 @@ setup(void)
     ck_assert(r != NULL && b != NULL);
     rig_setup(r);
     rig_setup(b);
-    hv_scripted_hub(r->source, RIG_HUB, 2, "");
-    hv_scripted_hub(b->source, RIG_HUB, 2, "");
+    hv_scripted_hub(r->source, RIG_HUB, 2, "topic-1");
+    hv_scripted_hub(b->source, RIG_HUB, 2, "topic-1");
     b->config.sources = &b->source;
     b->config.storage = r->storage;
 }
