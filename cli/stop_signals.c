@@ -19,7 +19,7 @@ wait_for_signals(void *arg)
 
     while (!atomic_load(&signals->ending)) {
         int signal_number = sigtimedwait(&signals->set, NULL, &patience);
-        if (signal_number <= 0)
+        if (signal_number <= 0 || atomic_load(&signals->ending))
             continue;
         if (atomic_load(&signals->stop)) {
             (void)pthread_sigmask(SIG_UNBLOCK, &signals->set, NULL);
@@ -62,6 +62,7 @@ hv_stop_signals_end(hv_stop_signals *signals)
     if (signals == NULL)
         return;
     atomic_store(&signals->ending, true);
+    (void)pthread_kill(signals->thread, SIGTERM);       /* blocked there, so it only ends the wait */
     pthread_join(signals->thread, NULL);
     (void)pthread_sigmask(SIG_SETMASK, &signals->former, NULL);
     free(signals);
