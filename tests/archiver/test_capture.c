@@ -30,6 +30,37 @@ run_ok(void)
     ck_hv_ok(rig_run_once(r, NULL, &err));
 }
 
+/* A capture that goes on until end_running(). */
+static hv_archiver *
+begin_running(int64_t max_age_ms)
+{
+    hv_archiver *archiver = NULL;
+    hv_err err;
+
+    r->config.sources = &r->source;
+    r->config.storage = r->storage;
+    r->config.max_age_ms = max_age_ms;
+    ck_hv_ok(hv_archiver_start(&r->config, &archiver, &err));
+    return archiver;
+}
+
+static void
+end_running(hv_archiver *archiver)
+{
+    hv_err err;
+
+    hv_archiver_stop(archiver);
+    ck_hv_ok(hv_archiver_join(archiver, NULL, &err));
+}
+
+/* Gives up after some seconds; what is asserted afterwards then fails. */
+static void
+wait_for_position(uint32_t incarnation, int32_t partition, int64_t position)
+{
+    for (int i = 0; i < 500 && rig_position(r, incarnation, partition) < position; i++)
+        usleep(10000);
+}
+
 START_TEST(every_event_of_every_partition_is_captured_once_and_unchanged)
 {
     rig_produce(r, 1, 0, 5000);
@@ -237,19 +268,11 @@ END_TEST
 
 START_TEST(a_cut_is_closed_by_age_although_nothing_follows)
 {
-    hv_archiver *archiver = NULL;
-    hv_err err;
-
-    r->config.sources = &r->source;
-    r->config.storage = r->storage;
-    r->config.max_age_ms = 300;
     rig_produce(r, 1, 0, 20);
-    ck_hv_ok(hv_archiver_start(&r->config, &archiver, &err));
-    for (int i = 0; i < 300 && rig_position(r, 1, 0) < 20; i++)
-        usleep(10000);
+    hv_archiver *archiver = begin_running(300);
+    wait_for_position(1, 0, 20);
     ck_assert_int_eq(rig_position(r, 1, 0), 20);
-    hv_archiver_stop(archiver);
-    ck_hv_ok(hv_archiver_join(archiver, NULL, &err));
+    end_running(archiver);
     ck_assert_int_eq(r->reports[HV_ARCHIVER_SEALED], 1);
     rig_check_all_captured(r);
 }
@@ -279,24 +302,15 @@ END_TEST
 
 START_TEST(a_hub_that_vanishes_and_returns_as_another_while_running_is_a_new_incarnation)
 {
-    hv_archiver *archiver = NULL;
-    hv_err err;
-
-    r->config.sources = &r->source;
-    r->config.storage = r->storage;
-    r->config.max_age_ms = 100;
     rig_produce(r, 1, 0, 200);
-    ck_hv_ok(hv_archiver_start(&r->config, &archiver, &err));
-    for (int i = 0; i < 300 && rig_position(r, 1, 0) < 200; i++)
-        usleep(10000);
+    hv_archiver *archiver = begin_running(100);
+    wait_for_position(1, 0, 200);
     hv_scripted_delete(r->source, RIG_HUB);
     usleep(300000);
     hv_scripted_hub(r->source, RIG_HUB, 2, "");
     rig_produce(r, 2, 0, 300);
-    for (int i = 0; i < 500 && rig_position(r, 2, 0) < 300; i++)
-        usleep(10000);
-    hv_archiver_stop(archiver);
-    ck_hv_ok(hv_archiver_join(archiver, NULL, &err));
+    wait_for_position(2, 0, 300);
+    end_running(archiver);
     rig_check_all_captured(r);
     ck_assert_int_eq(rig_position(r, 2, 0), 300);
 }
@@ -304,23 +318,15 @@ END_TEST
 
 START_TEST(another_identity_while_running_is_a_new_incarnation)
 {
-    hv_archiver *archiver = NULL;
-    hv_err err;
-
     hv_scripted_delete(r->source, RIG_HUB);
     hv_scripted_hub(r->source, RIG_HUB, 2, "id-1");
-    r->config.sources = &r->source;
-    r->config.storage = r->storage;
-    r->config.max_age_ms = 100;
-    ck_hv_ok(hv_archiver_start(&r->config, &archiver, &err));
+    hv_archiver *archiver = begin_running(100);
     usleep(200000);
     hv_scripted_hub(r->source, RIG_HUB, 2, "id-2");     /* nothing was ever in it: no offset can tell */
     usleep(300000);
     rig_produce(r, 2, 0, 30);
-    for (int i = 0; i < 500 && rig_position(r, 2, 0) < 30; i++)
-        usleep(10000);
-    hv_archiver_stop(archiver);
-    ck_hv_ok(hv_archiver_join(archiver, NULL, &err));
+    wait_for_position(2, 0, 30);
+    end_running(archiver);
     rig_check_all_captured(r);
     ck_assert_int_eq(rig_position(r, 2, 0), 30);
 }
@@ -329,24 +335,16 @@ END_TEST
 /* Nothing but the check before a cut is sealed can tell: the log goes on, and the next discovery is far away. */
 START_TEST(events_of_the_next_incarnation_are_not_sealed_under_the_old_one)
 {
-    hv_archiver *archiver = NULL;
-    hv_err err;
-
     hv_scripted_delete(r->source, RIG_HUB);
     hv_scripted_hub(r->source, RIG_HUB, 2, "id-1");
-    r->config.sources = &r->source;
-    r->config.storage = r->storage;
     r->config.discovery_ms = 60000;
-    r->config.max_age_ms = 200;
-    ck_hv_ok(hv_archiver_start(&r->config, &archiver, &err));
+    hv_archiver *archiver = begin_running(200);
     usleep(200000);
     hv_scripted_hub(r->source, RIG_HUB, 2, "id-2");
     rig_produce(r, 2, 0, 30);
     rig_produce(r, 2, 1, 1);
-    for (int i = 0; i < 500 && rig_position(r, 2, 1) < 1; i++)
-        usleep(10000);
-    hv_archiver_stop(archiver);
-    ck_hv_ok(hv_archiver_join(archiver, NULL, &err));
+    wait_for_position(2, 1, 1);
+    end_running(archiver);
     ck_assert_int_eq(rig_position(r, 1, 0), 0);
     ck_assert_int_eq(rig_position(r, 2, 0), 30);
     rig_check_all_captured(r);
@@ -369,25 +367,16 @@ END_TEST
 
 START_TEST(expiry_under_the_reader_while_running_becomes_a_retention_gap)
 {
-    hv_archiver *archiver = NULL;
-    hv_err err;
-
-    r->config.sources = &r->source;
-    r->config.storage = r->storage;
-    r->config.max_age_ms = 100;
     rig_produce(r, 1, 0, 100);
-    ck_hv_ok(hv_archiver_start(&r->config, &archiver, &err));
-    for (int i = 0; i < 300 && rig_position(r, 1, 0) < 100; i++)
-        usleep(10000);
+    hv_archiver *archiver = begin_running(100);
+    wait_for_position(1, 0, 100);
     rig_mark(r, 1, 0, 100, 140, 0);     /* read or expired: either is right */
     rig_produce(r, 1, 0, 40);
     hv_scripted_expire(r->source, RIG_HUB, 0, 130);
     rig_mark(r, 1, 0, 100, 130, 0);
     rig_produce(r, 1, 0, 5);
-    for (int i = 0; i < 500 && rig_position(r, 1, 0) < 145; i++)
-        usleep(10000);
-    hv_archiver_stop(archiver);
-    ck_hv_ok(hv_archiver_join(archiver, NULL, &err));
+    wait_for_position(1, 0, 145);
+    end_running(archiver);
     rig_check_all_captured(r);
 }
 END_TEST
