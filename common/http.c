@@ -59,27 +59,23 @@ take_body(char *bytes, size_t one, size_t count, void *body)
 
 /* ---- URLs ---- */
 
-/* Where the host begins, and how long it is, without user and port. */
-static hv_slice
+static void
+free_url(CURLU *url)
+{
+    curl_url_cleanup(url);              /* accepts NULL */
+}
+HV_DEFINE_AUTO(CURLU, free_url);
+
+/* Read by libcurl, because that is where it will go, whatever the text looks like. NULL if it takes no such URL; else for curl_free(). */
+static char *
 host_of(const char *url)
 {
-    const char *from = strstr(url, "://");
+    HV_AUTO(free_url) CURLU *parsed = curl_url();
+    char *host = NULL;
 
-    if (from == NULL)
-        return hv_slice_text("");
-    from += 3;
-    size_t len = strcspn(from, "/?#");
-    const char *at = memrchr(from, '@', len);
-    if (at != NULL) {
-        len -= (size_t)(at + 1 - from);
-        from = at + 1;
-    }
-    if (*from == '[') {
-        const char *end = memchr(from, ']', len);
-        return hv_slice_of(from, end != NULL ? (size_t)(end + 1 - from) : len);
-    }
-    const char *colon = memchr(from, ':', len);
-    return hv_slice_of(from, colon != NULL ? (size_t)(colon - from) : len);
+    if (parsed == NULL || curl_url_set(parsed, CURLUPART_URL, url, 0) != CURLUE_OK)
+        return NULL;
+    return curl_url_get(parsed, CURLUPART_HOST, &host, 0) == CURLUE_OK ? host : NULL;
 }
 
 static bool
@@ -102,16 +98,24 @@ is_ipv4(hv_slice host)
     return host.len > 0;
 }
 
-bool
-hv_http_is_near(const char *url)
+static bool
+is_near(hv_slice host)
 {
-    hv_slice host = host_of(url);
-
     if (host.len == strlen("localhost") && begins_with(host, "localhost"))
         return true;
     if (host.len == strlen("[::1]") && begins_with(host, "[::1]"))
         return true;
     return (is_ipv4(host) && (begins_with(host, "127.") || begins_with(host, "169.254."))) || begins_with(host, "[fe80:");
+}
+
+bool
+hv_http_is_near(const char *url)
+{
+    char *host = host_of(url);
+    bool near = host != NULL && is_near(hv_slice_text(host));
+
+    curl_free(host);
+    return near;
 }
 
 void

@@ -153,6 +153,7 @@ START_TEST(near_hosts_are_told_from_far_ones_that_look_like_them)
     ck_assert(!hv_http_is_near("http://localhost.example.com/"));
     ck_assert(!hv_http_is_near("https://example.com/?http://127.0.0.1"));
     ck_assert(!hv_http_is_near("127.0.0.1"));
+    ck_assert(!hv_http_is_near("http:/example.com://127.0.0.1/"));      /* libcurl takes one slash for two, and goes to example.com */
 }
 END_TEST
 
