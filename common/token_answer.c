@@ -95,7 +95,7 @@ hv_token_error_text(hv_slice json, char *to, size_t size)
     const char *why = json_string_value(json_object_get(object, "error_description"));
     int len = why != NULL ? (int)strcspn(why, "\r\n") : 0;
 
-    if (code == NULL)
+    if (code == NULL || code[0] == '\0')
         (void)snprintf(to, size, "no reason given");
     else
         (void)snprintf(to, size, "%.80s%s%.*s", code, len > 0 ? ": " : "", len < MAX_DESCRIPTION ? len : MAX_DESCRIPTION,
