@@ -252,7 +252,7 @@ hv_rc hv_kafka_find(hv_kafka *k, hv_kafka_conn *conn, const char *hub, int timeo
                     hv_err *err) HV_MUST_USE;
 /* Fills identities where the source has them; fails only if it had them before. */
 hv_rc hv_kafka_fill_identities(hv_kafka *k, hv_source_hub *hubs, size_t count, int timeout_ms, hv_err *err) HV_MUST_USE;
-/* From an answer to a metadata request of version 10, with its header's tags. */
+/* From an answer to a metadata request of version 10, with its header's tags. HV_UNAVAILABLE: it is damaged, and no hub gets an id of it. */
 hv_rc hv_kafka_parse_identities(hv_slice answer, hv_source_hub *hubs, size_t count, hv_err *err) HV_MUST_USE;
 bool hv_kafka_known_watermarks(hv_source *source, const char *hub, int32_t partition, int64_t *low, int64_t *high);
 hv_rc hv_kafka_hub_policy(hv_source *source, const char *hub, int timeout_ms, hv_source_hub_policy *ret, hv_err *err) HV_MUST_USE;

@@ -80,8 +80,9 @@ keep_id(hv_slice name, hv_slice id, hv_source_hub *hubs, size_t count)
                 (void)snprintf(hubs[i].identity + 2 * b, 3, "%02x", (unsigned)bytes[b]);
 }
 
-hv_rc
-hv_kafka_parse_identities(hv_slice answer, hv_source_hub *hubs, size_t count, hv_err *err)
+/* False if the answer is damaged; `hubs` may have ids of it even then. */
+static bool
+read_topics(hv_slice answer, hv_source_hub *hubs, size_t count)
 {
     hv_wire_reader reader = hv_wire_reader_of(answer);
 
@@ -100,7 +101,18 @@ hv_kafka_parse_identities(hv_slice answer, hv_source_hub *hubs, size_t count, hv
         if (error == 0 && !reader.failed)
             keep_id(name, id, hubs, count);
     }
-    return reader.failed ? hv_err_set(err, HV_UNAVAILABLE, "the broker's metadata is damaged") : HV_OK;
+    return !reader.failed;
+}
+
+/* Read once for nobody: a hub that gets its id from the whole half of a damaged answer would later seem to have changed, or its
+ * neighbours to have none. */
+hv_rc
+hv_kafka_parse_identities(hv_slice answer, hv_source_hub *hubs, size_t count, hv_err *err)
+{
+    if (!read_topics(answer, NULL, 0))
+        return hv_err_set(err, HV_UNAVAILABLE, "the broker's metadata is damaged");
+    (void)read_topics(answer, hubs, count);
+    return HV_OK;
 }
 
 /* HV_VERSION if the broker has none. */
