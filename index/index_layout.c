@@ -248,8 +248,8 @@ hv_ix_read_text(hv_ix_reader *from, char *ret, size_t size)
     size_t len = (size_t)hv_ix_read_number(from, 1);
     const unsigned char *at = len < size ? take(from, len) : NULL;
 
-    from->failed = at == NULL;
-    if (at != NULL) {
+    from->failed = at == NULL || memchr(at, '\0', len) != NULL;
+    if (!from->failed) {
         memcpy(ret, at, len);
         ret[len] = '\0';
     }
@@ -264,6 +264,7 @@ write_packed(hv_buf *to, uint64_t value)
     hv_buf_put_byte(to, (unsigned char)value);
 }
 
+/* Only as write_packed() writes it: equal facts have equal bytes, and other bytes mean other facts. */
 static uint64_t
 read_packed(hv_ix_reader *from)
 {
@@ -273,6 +274,8 @@ read_packed(hv_ix_reader *from)
         const unsigned char *at = take(from, 1);
         if (at == NULL)
             return 0;
+        if ((shift > 0 && *at == 0) || (shift == 63 && *at > 1))
+            break;
         value |= (uint64_t)(*at & 0x7f) << shift;
         if (*at < 0x80)
             return value;
@@ -288,6 +291,18 @@ write_difference(hv_buf *to, uint64_t value, uint64_t base)
     uint64_t difference = value - base;
 
     write_packed(to, difference >> 63 != 0 ? ~(difference << 1) : difference << 1);
+}
+
+/* 0 with a failure if it is larger. */
+static uint64_t
+read_packed_up_to(hv_ix_reader *from, uint64_t max)
+{
+    uint64_t value = read_packed(from);
+
+    if (value <= max)
+        return value;
+    from->failed = true;
+    return 0;
 }
 
 static uint64_t
@@ -337,9 +352,10 @@ hv_ix_read_cut(hv_ix_reader *from, int64_t first, hv_ix_cut *ret, hv_err *err)
     hv_ix_cut cut = {.range = {.first = first, .end = (int64_t)hv_ix_read_number(from, 8)}};
 
     cut.segment_count = (uint32_t)hv_ix_read_number(from, 4);
-    cut.has_gaps = hv_ix_read_number(from, 1) != 0;
+    uint64_t has_gaps = hv_ix_read_number(from, 1);
+    cut.has_gaps = has_gaps != 0;
     cut.times = hv_ix_read_times(from);
-    if (cut.range.end <= first || cut.segment_count == 0 || cut.segment_count > HV_IX_MAX_SEGMENTS)
+    if (cut.range.end <= first || has_gaps > 1 || cut.segment_count == 0 || cut.segment_count > HV_IX_MAX_SEGMENTS)
         from->failed = true;
     hv_rc rc = hv_ix_reader_end(from, HV_IX_CUTS, err);
     if (rc == HV_OK)
@@ -376,6 +392,8 @@ hv_ix_read_segment(hv_ix_reader *from, hv_index_segment *ret, hv_err *err)
     uint64_t flags = hv_ix_read_number(from, 1);
     segment.has_policy = (flags & HAS_POLICY) != 0;
     segment.is_lead = (flags & IS_LEAD) != 0;
+    if (flags > (HAS_POLICY | IS_LEAD))
+        from->failed = true;
     segment.codec = (uint8_t)hv_ix_read_number(from, 1);
     segment.size = hv_ix_read_number(from, 8);
     segment.data_start = hv_ix_read_number(from, 8);
@@ -418,9 +436,12 @@ read_block(hv_ix_reader *from, const hv_index_block *before)
 {
     hv_index_block block = {.position = read_difference(from, before->position + before->length)};
 
-    block.length = (uint32_t)read_packed(from);
+    block.length = (uint32_t)read_packed_up_to(from, UINT32_MAX);
     block.first_offset = (int64_t)read_difference(from, (uint64_t)before->first_offset + (uint64_t)before->count);
-    block.count = (int32_t)read_difference(from, 0);
+    uint64_t count = read_difference(from, 0);
+    if (count < 1 || count > INT32_MAX)
+        from->failed = true;
+    block.count = (int32_t)count;
     block.min_timestamp_ms = (int64_t)read_difference(from, (uint64_t)before->max_timestamp_ms);
     block.max_timestamp_ms = (int64_t)read_difference(from, (uint64_t)block.min_timestamp_ms);
     read_bytes(from, block.sha256, HV_SHA256_SIZE);
@@ -486,9 +507,11 @@ read_gap(hv_ix_reader *from, uint64_t before)
     uint64_t first = before + read_packed(from);
     uint64_t end = first + read_packed(from);
 
+    if (first < before || end <= first || end > INT64_MAX)
+        from->failed = true;
     gap.gap.range = (hv_range){.first = (int64_t)first, .end = (int64_t)end};
     gap.gap.cause = read_cause(from);
-    gap.owner = (uint32_t)read_packed(from);
+    gap.owner = (uint32_t)read_packed_up_to(from, HV_IX_MAX_SEGMENTS);
     return gap;
 }
 
