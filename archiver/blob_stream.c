@@ -31,7 +31,7 @@ read_more(hv_blob_stream *stream, size_t wanted, hv_err *err)
         return rc;
     stream->ended = window->len - had < len;
     if (stream->hash != NULL)
-        hv_sha256_add(stream->hash, window->data + had, window->len - had);
+        hv_sha256_add(stream->hash, (const char *)hv_buf_slice(window).data + had, window->len - had);
     return HV_OK;
 }
 
