@@ -7,6 +7,7 @@
 
 #include "segment/segment_file.h"
 #include "tests/fuzz/fuzz_target.h"
+#include "tests/fuzz/mend_segment.h"
 
 static hv_rc
 parse(hv_slice bytes)
@@ -29,47 +30,6 @@ parse(hv_slice bytes)
         assert(fits == HV_OK || fits == HV_CORRUPT);
     }
     return rc;
-}
-
-/* The value of the last entry `name` of a one-block map as we write it; null if it is not there. */
-static hv_slice
-find_value(hv_slice bytes, const char *name)
-{
-    const char *at = bytes.data, *end = at + bytes.len, *found = memmem(at, bytes.len, name, strlen(name));
-
-    if (found == NULL)
-        return HV_SLICE_NULL;
-    const unsigned char *value = (const unsigned char *)found + strlen(name), *stop = (const unsigned char *)end;
-    uint64_t len = 0;
-    for (unsigned shift = 0; value < stop && shift < 28; shift += 7) {
-        len |= (uint64_t)(*value & 0x7f) << shift;
-        if (*value++ < 0x80)
-            break;
-    }
-    len /= 2;
-    return len > (uint64_t)(stop - value) ? HV_SLICE_NULL : hv_slice_of(value, len);
-}
-
-/* Overwrites the check with the right one, if all is where our writer puts it. */
-static void
-mend_check(char *bytes, size_t len)
-{
-    static const char *const names[] = {"avro.codec", "avro.schema", "hubvault.segment"};
-    hv_slice all = hv_slice_of(bytes, len), parts[4], check = find_value(all, "hubvault.check");
-    unsigned char hash[HV_SHA256_SIZE];
-    char text[HV_SHA256_TEXT_SIZE];
-
-    for (size_t i = 0; i < 3; i++)
-        parts[i] = find_value(all, names[i]);
-    if (parts[0].data == NULL || parts[1].data == NULL || parts[2].data == NULL || check.len != HV_SHA256_TEXT_SIZE - 1)
-        return;
-    const char *sync = (const char *)parts[2].data + parts[2].len + 1;
-    if (bytes + len - sync < HV_SYNC_SIZE)
-        return;
-    parts[3] = hv_slice_of(sync, HV_SYNC_SIZE);
-    hv_sha256(parts, 4, hash);
-    hv_sha256_text(hash, text);
-    memcpy(bytes + ((const char *)check.data - bytes), text, HV_SHA256_TEXT_SIZE - 1);
 }
 
 int
