@@ -1,0 +1,422 @@
+"""One round: a hub with a live producer, archivers that are killed, a judge."""
+
+import collections
+import json
+import os
+import pathlib
+import shutil
+import signal
+import subprocess
+import sys
+import time
+
+sys.path.insert(0, str(pathlib.Path(__file__).resolve().parent.parent / "real"))
+import campaign_judge  # noqa: E402
+import campaign_plan  # noqa: E402
+import kill_board  # noqa: E402
+import parts  # noqa: E402
+import power_loss  # noqa: E402
+from campaign_judge import Failure  # noqa: E402
+
+FOREIGN_WAIT_MS = 300
+REACH = 5           # seconds until a place counts as not reached
+END = 90            # seconds after which something hangs
+TRIES = 3
+BEHIND = {"index-missing-cut", "index-incarnation"}
+REPLAY_SECONDS = 4      # of events for a replay
+
+
+class Results:
+    """Sums of a whole campaign."""
+
+    def __init__(self):
+        self.kills = collections.Counter()          # by how: place, tick, time
+        self.verbs = collections.Counter()
+        self.at = collections.Counter()             # kills at a place
+        self.passed = collections.Counter()         # passages of a place
+        self.disks = collections.Counter()
+        self.kinds = collections.Counter()          # rounds
+        self.numbers = collections.Counter()        # events, segments, lost, doubled, ...
+        self.most_read_again = 0
+
+    def kill_count(self):
+        return sum(self.kills.values())
+
+
+class Hub:
+    """The producer of a round, and on the mock the broker as well."""
+
+    def __init__(self, program, bootstrap, topic, plan, log, errors):
+        self.topic = topic
+        kind = plan.kind
+        self.java = kind.producer == "java"
+        if self.java:
+            parts.run_java("OddEvents", bootstrap, f"topic:{topic}:{kind.partitions}")
+            command = parts.java("Producer", bootstrap, topic, kind.partitions, kind.rate, log, plan.seed)
+        else:
+            command = [program, bootstrap, topic, str(kind.partitions), str(kind.rate), str(plan.seed), str(log), kind.producer]
+        self.process = subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=errors, text=True)
+        self.bootstrap = bootstrap if self.java else self._line("bootstrap ")
+        self._line("first")
+
+    def _line(self, beginning):
+        text = self.process.stdout.readline()
+        if not text.startswith(beginning):
+            raise RuntimeError(f"the producer says '{text.strip()}' and not '{beginning}'; it ended with {self.process.poll()}")
+        return text[len(beginning):].strip()
+
+    def stop(self):
+        """Everything produced is acknowledged and in the log afterwards. The mock goes on serving."""
+        if self.java:
+            self.process.send_signal(signal.SIGTERM)
+            self.process.wait(60)
+            return
+        self.process.stdin.write("stop\n")
+        self.process.stdin.flush()
+        self._line("stopped ")
+
+    def end(self):
+        if self.java:
+            self.process.kill()
+        else:
+            self.process.stdin.close()
+        try:
+            self.process.wait(20)
+        except subprocess.TimeoutExpired:
+            self.process.kill()
+            self.process.wait()
+        self.process.stdout.close()
+
+
+class Archiver:
+    """One machine: a configuration with an index of its own."""
+
+    def __init__(self, number):
+        self.name = "ab"[number]
+        self.process = self.board = self.index = self.config = None
+        self.ended = False              # the process was seen to end
+        self.reads = {}                 # of the last process: (incarnation, partition) -> (first, next)
+
+
+class RoundRun:
+    def __init__(self, campaign, plan, folder):
+        self.campaign, self.plan, self.folder = campaign, plan, folder
+        self.results, self.places = campaign.results, campaign.places
+        self.vaults = 0
+        self.boards = 0
+        self.cycle = None
+        self.archivers = [Archiver(number) for number in range(plan.kind.archivers)]
+        self.log_file = open(folder / "hubvault.log", "ab")
+        self.topic = f"live-{plan.number}"
+        self.hub = Hub(campaign.hub_program, campaign.bootstrap, self.topic, plan, folder / "live.log", self.log_file)
+        self.log = campaign_judge.Log(folder / "live.log")
+        self._new_vault()
+
+    # ---- vaults and machines ----
+
+    def _new_vault(self):
+        self.vaults += 1
+        self.place = self.folder / f"vault-{self.vaults}"
+        self.place.mkdir()
+        self.vault = self.place / "vault"
+        self.judge = campaign_judge.Judge(self.vault, self.topic, self.log)
+        self.journal = power_loss.Journal(self.place)
+        self.copies = {}
+        for archiver in self.archivers:
+            archiver.index = self.place / f"index-{archiver.name}"
+            archiver.config = self.place / f"{archiver.name}.conf"
+            archiver.reads = {}
+            archiver.config.write_text(
+                f"store.dir = {self.vault}\nindex.dir = {archiver.index}\nsource.bootstrap = {self.hub.bootstrap}\n"
+                f"source.include = {self.topic}\nsegment.max-age = 1s\nsegment.max-bytes = 64K\nsegment.block-bytes = 4K\nindex.map-size = 1M\n")
+
+    def _environment(self, kill_at=None):
+        kind, made = self.plan.kind, dict(os.environ)
+        self.boards += 1
+        board = self.folder / f"board-{self.boards}"
+        board.unlink(missing_ok=True)
+        made |= {"CAMPAIGN_BOARD": str(board), "CAMPAIGN_JOURNAL": str(self.place / f"journal-{self.boards}"),
+                 "CAMPAIGN_CLASSES": str(kind.classes), "CAMPAIGN_FOREIGN_WAIT_MS": str(FOREIGN_WAIT_MS)}
+        if kind.cut_bytes:
+            made |= {"CAMPAIGN_CUT_BYTES": str(kind.cut_bytes), "CAMPAIGN_CUT_AGE_MS": str(kind.cut_age_ms)}
+        if self.plan.method != "tmpfile":
+            made["CAMPAIGN_METHOD"] = self.plan.method
+        if kill_at:
+            made["CAMPAIGN_KILL"] = kill_at
+        return board, made
+
+    def start(self, archiver, words, kill_at=None, product=False):
+        board, environment = self._environment(kill_at)
+        program = self.campaign.product if product else self.campaign.killed
+        archiver.process = subprocess.Popen([program, "--config", str(archiver.config), *words], stdin=subprocess.DEVNULL,
+                                            stdout=self.log_file, stderr=self.log_file, env=environment)
+        archiver.board, archiver.ended = board, False
+
+    def command(self, archiver, *words, status=(0,), killed=False):
+        """Run it to its end, unharmed."""
+        self.start(archiver, words, product=not killed)
+        self._wait(archiver, END)
+        if archiver.process.returncode not in status:
+            raise Failure(f"'{' '.join(words)}' ended with {archiver.process.returncode}, see {self.log_file.name}")
+        self._collect(archiver)
+
+    def _wait(self, archiver, seconds):
+        try:
+            archiver.process.wait(seconds)
+        except subprocess.TimeoutExpired:
+            archiver.process.kill()
+            archiver.process.wait()
+            raise Failure(f"it hung for {seconds} s: {archiver.process.args}") from None
+
+    def _collect(self, archiver):
+        """Read the board of a process that has ended; what it read from the hub again is measured."""
+        if archiver.ended:
+            return kill_board.Board(archiver.board, self.places)
+        archiver.ended = True
+        board = kill_board.Board(archiver.board, self.places)
+        self.results.passed.update(board.passed)
+        for key, (first, _) in board.reads.items():
+            tail = self.judge.tails.get(key, 0)
+            if first < tail:
+                self.results.numbers["sealed again"] += 1
+                raise Failure(f"partition {key[1]} was read from offset {first} on although cuts up to {tail} are sealed")
+            again = archiver.reads.get(key, (0, first))[1] - first
+            if again > 0:
+                self.results.numbers["read again"] += again
+                self.results.most_read_again = max(self.results.most_read_again, again)
+        archiver.reads |= board.reads
+        archiver.board.unlink(missing_ok=True)
+        return board
+
+    @staticmethod
+    def _runs(archiver):
+        if archiver.process is None or archiver.ended:
+            return False
+        if archiver.process.poll() is not None:
+            raise Failure(f"'{archiver.process.args}' ended by itself with {archiver.process.returncode}")
+        return True
+
+    def _kill(self, archiver):
+        if self._runs(archiver):
+            archiver.process.kill()
+            archiver.process.wait()
+            self.results.kills["time"] += 1
+            self.results.verbs["run"] += 1
+            self._collect(archiver)
+
+    def _kill_all(self):
+        for archiver in self.archivers:
+            self._kill(archiver)
+
+    # ---- one cycle ----
+
+    def prepare(self, cycle, victim):
+        """Bring about what the place needs."""
+        needs_new = {"put.marker.": self.vault / "vault.json", "folder.": self.vault / "segments"}
+        for beginning in ("put.incarnation.", "claim.", "index.incarnation."):
+            needs_new[beginning] = self.vault / "segments" / f"hub={self.topic}" / "incarnation=1" / "incarnation.json"
+        if any(cycle.place.startswith(beginning) and path.exists() for beginning, path in needs_new.items()):
+            self.finish_vault()
+            self._new_vault()
+        if cycle.place.startswith(("index.open.", "rebuild.")):
+            shutil.rmtree(victim.index, ignore_errors=True)
+        if cycle.place.startswith(("adopt.looked", "adopt.record.")):
+            self._old_copy(victim)
+        if cycle.place.startswith("fill."):
+            self._leave_incomplete(victim)
+
+    def _leave_incomplete(self, victim):
+        """A cut whose lead is there and whose siblings are not."""
+        self.start(victim, ("run",), "put.sibling.before:1")
+        self._reach(victim)
+
+    def _reach(self, archiver):
+        """Until it kills itself, or too long. Whether it did."""
+        try:
+            archiver.process.wait(REACH)
+        except subprocess.TimeoutExpired:
+            archiver.process.kill()
+            archiver.process.wait()
+        board = self._collect(archiver)
+        if archiver.process.returncode != -signal.SIGKILL:
+            return False
+        how = "time" if board.killed_at is None else "tick" if board.killed_at == "tick" else "place"
+        self.results.kills[how] += 1
+        if how == "place":
+            self.results.at[board.killed_at] += 1
+        return board.killed_at is not None
+
+    def run_cycle(self, cycle):
+        """False if the place was not reached (it was killed from outside then, or it ended)."""
+        self.cycle = cycle
+        victim = self.archivers[cycle.victim]
+        if self.plan.kind.archivers == 1 or cycle.place.startswith(("adopt.looked", "adopt.record.", "fill.")):
+            self._kill_all()
+        self.prepare(cycle, victim)
+        kill_at = None if cycle.place == "time" else f"{cycle.place}:{cycle.count}"
+        self._kill(victim)              # it ran beside the other one, unarmed
+        for other in self.archivers:
+            if other is not victim and not self._runs(other):
+                self.start(other, ("run",))
+        words = {"run": ("run",), "shutdown": ("run",), "rebuild": ("index", "rebuild"), "verify": ("verify", "--threads", "1")}[cycle.verb]
+        if cycle.verb in ("rebuild", "verify") and not (self.vault / "vault.json").exists():
+            words = ("run",)
+        if cycle.verb == "verify" and not victim.index.exists():
+            words += ("--no-index",)
+        self.start(victim, words, kill_at, cycle.product)
+        reached = self._await_end(cycle, victim, words)
+        self.results.verbs[cycle.verb] += 1
+        self.after(cycle, victim)
+        return reached
+
+    def _await_end(self, cycle, victim, words):
+        if cycle.verb == "shutdown":
+            self._sleep(victim, cycle.stop_after)
+            if victim.process.poll() is None:
+                victim.process.send_signal(signal.SIGTERM)
+        if cycle.place == "time":
+            self._sleep(victim, cycle.seconds)
+            if victim.process.poll() is None:
+                victim.process.kill()
+        reached = self._reach(victim)
+        status = victim.process.returncode
+        may_end = words[0] != "run" or cycle.verb == "shutdown"
+        if status != -signal.SIGKILL and not (may_end and status == 0):
+            raise Failure(f"'{' '.join(words)}' ended by itself with {status}, see {self.log_file.name}")
+        return reached or cycle.place in ("time", "tick")
+
+    @staticmethod
+    def _sleep(archiver, seconds):
+        try:
+            archiver.process.wait(seconds)
+        except subprocess.TimeoutExpired:
+            pass
+
+    def after(self, cycle, victim):
+        """Lose what is to be lost, and look at what is left."""
+        if cycle.product:
+            self.journal.settle()       # it kept no journal, so nobody knows what it has synced
+        power = cycle.power and not cycle.product
+        if power or (len(self.archivers) > 1 and (cycle.disk != "keep" or cycle.number % 3 == 0)):
+            self._kill_all()
+        if power:
+            gone, broken = power_loss.lose_power(self.journal)
+            self.results.numbers["names lost with power"] += len(gone)
+            self.judge.forget(gone)
+            if broken:
+                raise Failure("; ".join(broken[:5]))
+        if cycle.disk == "lose":
+            shutil.rmtree(victim.index, ignore_errors=True)
+        elif cycle.disk == "old":
+            self._old_copy(victim)
+        elif cycle.number % 4 == 0:
+            self._copy(victim)
+        self.results.disks[cycle.disk + (" and power" if power else "")] += 1
+        if not any(self._runs(archiver) for archiver in self.archivers):
+            self.judge.look()
+            if cycle.disk != "keep" or power or cycle.number % 5 == 0:
+                self._verify(victim)
+
+    def _copy(self, archiver):
+        if (archiver.index / "data.mdb").exists():
+            copy = self.place / f"copy-{archiver.name}"
+            shutil.rmtree(copy, ignore_errors=True)
+            shutil.copytree(archiver.index, copy)
+            self.copies[archiver.name] = copy
+
+    def _old_copy(self, archiver):
+        copy = self.copies.get(archiver.name)
+        if copy is not None:
+            shutil.rmtree(archiver.index, ignore_errors=True)
+            shutil.copytree(copy, archiver.index)
+
+    def _verify(self, archiver):
+        """The store has no fault; an index may know less than the store, and nothing else."""
+        if not (self.vault / "vault.json").exists():
+            return
+        index = () if (archiver.index / "data.mdb").exists() else ("--no-index",)
+        _, environment = self._environment()
+        done = subprocess.run([self.campaign.killed, "--config", archiver.config, "verify", "--quick", *index, "--output", "json"],
+                              stdin=subprocess.DEVNULL, capture_output=True, env=environment, timeout=END, check=False, text=True)
+        rows = [json.loads(line) for line in done.stdout.splitlines()]
+        if not (done.returncode == 0 or (done.returncode == 15 and {row["kind"] for row in rows[:-1]} <= BEHIND)):
+            raise Failure(f"verify ended with {done.returncode}: {done.stdout[:2000]} {done.stderr[:500]}")
+
+    def await_replay(self, cycle, archiver):
+        """Until it kills itself, is killed, or has sent all."""
+        if cycle.place == "time":
+            self._sleep(archiver, cycle.seconds)
+            if archiver.process.poll() is None:
+                archiver.process.kill()
+        self._reach(archiver)
+        if archiver.process.returncode not in (0, -signal.SIGKILL):
+            raise Failure(f"replay ended with {archiver.process.returncode}, see {self.log_file.name}")
+
+    # ---- the end ----
+
+    def finish_vault(self):
+        """Capture what is left of it, and hold it to everything."""
+        self._kill_all()
+        for archiver in self.archivers:
+            self.command(archiver, "run", "--once", killed=True)
+        for archiver in self.archivers:
+            self.command(archiver, "verify")
+        self.judge.look()
+        self.results.numbers["vaults"] += 1
+
+    def finish(self):
+        self._kill_all()
+        self.hub.stop()
+        self.finish_vault()
+        transactions = self.plan.kind.producer == "transactions"
+        right = self.judge.final(gaps_allowed=transactions)
+        self._compare_indexes()
+        if self.plan.kind.groups == (campaign_plan.REPLAY,):
+            self.campaign.replay(self)
+        self.results.numbers["events"] += right
+        self.results.numbers["segments"] += len(self.judge.cache)
+        self.results.numbers["rounds"] += 1
+        self.results.kinds[self.plan.kind.name] += 1
+
+    def _compare_indexes(self):
+        """Each index equals one that is rebuilt from the store."""
+        archiver, rebuilt = self.archivers[0], self.place / "rebuilt"
+        self.command(archiver, "index", "rebuild", "--into", str(rebuilt))
+        wanted = self._dump(archiver, rebuilt)
+        for archiver in self.archivers:
+            if self._dump(archiver, archiver.index) != wanted:
+                raise Failure(f"the index of archiver {archiver.name} differs from a rebuilt one")
+
+    def _dump(self, archiver, index):
+        done = subprocess.run([self.campaign.product, "--config", str(archiver.config), "--index", str(index), "index", "dump"],
+                              stdin=subprocess.DEVNULL, capture_output=True, check=False, timeout=END)
+        if done.returncode != 0 or not done.stdout:
+            raise Failure(f"index dump ended with {done.returncode}: {done.stderr.decode()}")
+        return done.stdout
+
+    def run(self, up_to=None):
+        """All cycles; a place that was not reached is tried again at the end."""
+        again = []
+        if self.plan.kind.groups == (campaign_plan.REPLAY,):
+            time.sleep(REPLAY_SECONDS)
+        for cycle in self.plan.cycles:
+            if up_to is not None and cycle.number > up_to:
+                break
+            if cycle.verb == "replay":  # when all is captured
+                continue
+            reached = self.run_cycle(cycle)
+            self.campaign.progress(self)
+            if not reached:
+                again.append(cycle)
+        for _ in range(TRIES):
+            again = [cycle for cycle in again if not self.results.at[cycle.place]
+                     and not self.run_cycle(cycle._replace(count=1, product=False))]
+        self.finish()
+
+    def close(self):
+        for archiver in self.archivers:
+            if archiver.process is not None and archiver.process.poll() is None:
+                archiver.process.kill()
+                archiver.process.wait()
+        self.hub.end()
+        self.log_file.close()
