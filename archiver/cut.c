@@ -235,7 +235,8 @@ hv_cut_add(hv_cut *cut, const char *class_name, const hv_event *event, const hv_
     size_t len_before = raw->len, allocated_before = raw->allocated;
     if (hv_buf_reserve(raw, hv_event_encoded_max(event)) != NULL)
         hv_event_encode(event, raw);
-    charge(cut, (int64_t)(raw->allocated - allocated_before));
+    if (raw->allocated != allocated_before)     /* an atomic addition that all threads see is not for each event */
+        charge(cut, (int64_t)(raw->allocated - allocated_before));
     rc = hv_buf_check(raw, err);
     if (rc == HV_OK)
         rc = note_offset(class, event->offset, err);

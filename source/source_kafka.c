@@ -1,7 +1,8 @@
 /*
  * The Kafka driver: open, poll, close. See source_kafka.h for its parts and threads.
  *
- * poll takes single records from librdkafka. In between, when the queue is empty or some hundred records have passed, it does what
+ * poll takes records from librdkafka in batches, since each call costs a lock and a look at the clock, and hands them out one by one. In
+ * between, when the queue is empty or some hundred records have passed, it does what
  * is due: start partitions that wait, send courtesy commits, connect anew when the watch thread says that fetching has stalled.
  *
  * No offset is passed over silently. Where librdkafka goes on behind data that it could not read (a failed checksum, a codec or a
@@ -226,12 +227,50 @@ fatal_error(hv_kafka *k, hv_err *err)
                       rd_kafka_err2name(code), text);
 }
 
+void
+hv_kafka_drop_batch(hv_kafka *k, const char *hub, int32_t partition)
+{
+    for (size_t i = k->poll.batch_at; i < k->poll.batch_end; i++) {
+        rd_kafka_message_t *message = k->poll.batch[i];
+        if (message == NULL || (hub != NULL && (message->partition != partition || message->rkt == NULL ||
+                                                strcmp(rd_kafka_topic_name(message->rkt), hub) != 0)))
+            continue;
+        rd_kafka_message_destroy(message);
+        k->poll.batch[i] = NULL;
+    }
+}
+
+/* Asked not to wait, librdkafka gives what is there; asked to wait for a batch, it would wait until the batch is full. */
+static bool
+fill_batch(hv_kafka *k)
+{
+    ssize_t got = rd_kafka_consume_batch_queue(k->locked.conn->queue, 0, k->poll.batch, HV_KAFKA_BATCH);
+
+    k->poll.batch_at = 0;
+    k->poll.batch_end = got > 0 ? (size_t)got : 0;
+    return got > 0;
+}
+
+static rd_kafka_message_t *
+from_batch(hv_kafka *k)
+{
+    while (k->poll.batch_at < k->poll.batch_end || fill_batch(k)) {
+        rd_kafka_message_t *message = k->poll.batch[k->poll.batch_at];
+        k->poll.batch[k->poll.batch_at++] = NULL;
+        if (message != NULL)
+            return message;
+    }
+    return NULL;
+}
+
 /* The next record or error that there is, waiting for up to wait_ms; NULL if there is none. */
 static rd_kafka_message_t *
 next_message(hv_kafka *k, int wait_ms)
 {
-    rd_kafka_message_t *message = rd_kafka_consumer_poll(k->locked.conn->rk, wait_ms);
+    rd_kafka_message_t *message = from_batch(k);
 
+    if (message == NULL && wait_ms > 0 && k->poll.error_count == 0 && k->poll.entry_errors == 0)
+        message = rd_kafka_consumer_poll(k->locked.conn->rk, wait_ms);
     if (message != NULL)
         count_popped(k, message);
     else if (k->poll.error_count == 0 && k->poll.entry_errors == 0)     /* an error ends a poll early, empty or not */
@@ -311,6 +350,7 @@ kafka_close(hv_source *source)
         hv_kafka_serve_commits(k, true);
         hv_kafka_close_committer(k);
         release_current(k);
+        hv_kafka_drop_batch(k, NULL, 0);
         hv_kafka_drop_topics(k);
         hv_kafka_conn_release(k->locked.conn);
     }

@@ -19,6 +19,7 @@
 enum {
     HV_KAFKA_ERROR_RING = 16,           /* errors without a record that wait for poll; further ones are dropped */
     HV_KAFKA_RETRY_MS = 1000,           /* until a partition whose data could not be read is read again */
+    HV_KAFKA_BATCH = 128,               /* records taken from librdkafka at once */
 };
 
 /* Everything from hv_kafka_config, copied. */
@@ -88,6 +89,7 @@ typedef struct hv_kafka_owner hv_kafka_owner;
 
 typedef struct hv_kafka_conn {
     rd_kafka_t *rk;
+    rd_kafka_queue_t *queue;            /* of its consumer */
     hv_kafka_credentials credentials;   /* poll thread only */
     hv_kafka_owner *owner;
     atomic_uint references;
@@ -148,6 +150,8 @@ typedef struct hv_kafka {
 
     struct {                            /* poll thread only */
         rd_kafka_message_t *current;    /* lent to the caller */
+        rd_kafka_message_t *batch[HV_KAFKA_BATCH];      /* taken and not yet delivered; NULL: dropped */
+        size_t batch_at, batch_end;
         hv_header *headers;
         size_t header_room;
         uint64_t bytes_since_wake;
@@ -212,6 +216,8 @@ hv_rc hv_kafka_serve_waiting(hv_kafka *k, hv_err *err) HV_MUST_USE;
 /* Starts everything on a connection that is new. */
 hv_rc hv_kafka_assign_all(hv_kafka *k, hv_err *err) HV_MUST_USE;
 void hv_kafka_drop_topics(hv_kafka *k);
+/* Records that were taken for a partition (hub NULL: for all), and are not delivered yet, will not be. */
+void hv_kafka_drop_batch(hv_kafka *k, const char *hub, int32_t partition);
 void hv_kafka_set_state(hv_kafka *k, hv_kafka_entry *entry, hv_kafka_state state);
 void hv_kafka_set_error(hv_kafka *k, hv_kafka_entry *entry, rd_kafka_resp_err_t error);
 void hv_kafka_drop_table(hv_kafka *k);

@@ -3,8 +3,8 @@
  *
  * A partition that moves is first taken out (rd_kafka_incremental_unassign) and then put in again at its new offset. Taking out
  * raises the version of the partition before it returns, and librdkafka drops records and fetch answers of older versions when they
- * are popped (rd_kafka_op_version_outdated), so after assign() only records of the new place come, and the entry's generation is
- * right for all of them. Errors may lack a version; source_kafka_event.c looks at their offsets. No group is joined: the
+ * are popped (rd_kafka_op_version_outdated); those that were popped already wait in our batch, and are dropped there. So after assign()
+ * only records of the new place come, and the entry's generation is right for all of them. Errors may lack a version; source_kafka_event.c looks at their offsets. No group is joined: the
  * incremental calls are allowed as long as nothing was subscribed to.
  *
  * Whatever librdkafka refuses leaves the entry waiting, and it is tried again; a partition is never forgotten.
@@ -253,8 +253,10 @@ stop_list(hv_kafka *k, rd_kafka_topic_partition_list_t *list, hv_err *err)
 {
     hv_rc rc = list->cnt == 0 ? HV_OK : take_error(rd_kafka_incremental_unassign(k->locked.conn->rk, list), "stop reading", err);
 
-    for (int i = 0; i < list->cnt && rc == HV_OK; i++)
+    for (int i = 0; i < list->cnt && rc == HV_OK; i++) {
+        hv_kafka_drop_batch(k, list->elems[i].topic, list->elems[i].partition);
         hv_kafka_find_entry(k, list->elems[i].topic, list->elems[i].partition)->started = false;
+    }
     return rc;
 }
 

@@ -220,6 +220,7 @@ hv_kafka_conn_open(hv_kafka *k, hv_kafka_conn **ret, hv_err *err)
         free(conn);
         return rc;
     }
+    conn->queue = rd_kafka_queue_get_consumer(conn->rk);
     conn->credentials = credentials;
     credentials.password = (hv_secret){0};
     conn->owner = k->owner;
@@ -244,6 +245,7 @@ destroy_conn(void *arg)
 {
     hv_kafka_conn *conn = arg;
 
+    rd_kafka_queue_destroy(conn->queue);
     destroy_handle(conn->rk);
     hv_kafka_credentials_clear(&conn->credentials);
     remove_connection(conn->owner);
@@ -273,6 +275,7 @@ hv_kafka_reconnect(hv_kafka *k, hv_err *err)
     if (rc != HV_OK)
         return hv_err_prefix(err, "connect anew");
     assert(k->poll.current == NULL);
+    hv_kafka_drop_batch(k, NULL, 0);
     hv_kafka_drop_topics(k);
     (void)pthread_mutex_lock(&k->lock);
     hv_kafka_conn *old = k->locked.conn;
