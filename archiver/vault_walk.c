@@ -94,6 +94,9 @@ visit(void *arg, const char *name, uint64_t size, hv_err *err)
     default:
         rc = end_cut(w, err);
     }
+    bool snapshot = parts.kind == HV_NAME_TOPIC_SNAPSHOT || parts.kind == HV_NAME_GROUP_SNAPSHOT;
+    if (rc == HV_OK && snapshot && w->visitor->snapshot != NULL)
+        rc = w->visitor->snapshot(w->visitor->arg, &parts, err);
     if (rc == HV_OK && parts.kind == HV_NAME_INCARNATION)
         rc = w->visitor->incarnation(w->visitor->arg, parts.partition.hub, parts.partition.incarnation, err);
     return rc;

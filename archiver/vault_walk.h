@@ -23,6 +23,8 @@ typedef struct hv_vault_visitor {
     hv_rc (*incarnation)(void *arg, const char *hub, uint32_t incarnation, hv_err *err);
     /* None of ours. It is told before the cut whose place it lies in, if any, which has it as a stranger. */
     hv_rc (*foreign)(void *arg, const char *name, hv_err *err);
+    /* The snapshots of one topic, or of one group on one hub, come one behind the other, the newest first. NULL: passed over. */
+    hv_rc (*snapshot)(void *arg, const hv_name_parts *name, hv_err *err);
 } hv_vault_visitor;
 
 /* Everything under the prefix, which is "" or ends at a '/'. The marker of the vault is passed over. */

@@ -26,6 +26,7 @@ struct hv_verify_run {
     uint32_t *records;                  /* numbers of its incarnations that have a record, in the order of names */
     size_t record_count, record_room;
     uint32_t highest;                   /* number of an incarnation that was met at all */
+    hv_name_parts last_snapshot;
 };
 
 const hv_verify_config *
@@ -144,6 +145,10 @@ take_item(void *arg, void *one, hv_err *err)
         hv_verify_tell_all(run, &item->findings);
         rc = hv_verify_incarnations_add(run->incarnations, item, err);
         break;
+    case HV_VERIFY_SNAPSHOT:
+        run->facts.snapshots++;
+        hv_verify_tell_all(run, &item->findings);
+        break;
     default:
         hv_verify_tell_all(run, &item->findings);
     }
@@ -163,6 +168,8 @@ work_on(void *arg, void *tools, void *one, hv_err *err)
         return hv_verify_cut(tools, item, err);
     case HV_VERIFY_INCARNATION:
         return hv_verify_incarnation(tools, item, err);
+    case HV_VERIFY_SNAPSHOT:
+        return hv_verify_snapshot(tools, item, err);
     default:
         return HV_OK;
     }
@@ -302,6 +309,26 @@ walk_incarnation(void *arg, const char *hub, uint32_t incarnation, hv_err *err)
     return hv_ordered_work_push(run->workers, item, err);
 }
 
+static hv_rc
+walk_snapshot(void *arg, const hv_name_parts *name, hv_err *err)
+{
+    hv_verify_run *run = arg;
+    hv_verify_item *item = NULL;
+    hv_finding finding;
+    bool missing;
+
+    hv_verify_snapshot_order(&run->last_snapshot, name, &finding, &missing);
+    run->last_snapshot = *name;
+    hv_rc rc = missing ? hand_out_finding(run, &finding, err) : HV_OK;
+    if (rc == HV_OK)
+        rc = new_item(run, &item, err);
+    if (rc != HV_OK)
+        return rc;
+    item->kind = HV_VERIFY_SNAPSHOT;
+    item->snapshot = *name;
+    return hv_ordered_work_push(run->workers, item, err);
+}
+
 /* docs/FORMAT.md section 1: these areas have pages of their own. */
 static bool
 is_of_other_area(const char *name)
@@ -363,16 +390,32 @@ check_marker(hv_verify_run *run, hv_err *err)
     return rc;
 }
 
+/* All that a vault holds of one hub, in the order of names. */
+static hv_rc
+walk_hub(const hv_verify_config *config, const hv_vault_visitor *visitor, hv_err *err)
+{
+    hv_blob_name prefixes[] = {hv_prefix_of_hub(config->hub), hv_prefix_of_group_snapshots(config->hub),
+                               hv_prefix_of_snapshots(config->hub, NULL)};
+    hv_rc rc = HV_OK;
+
+    for (size_t i = 0; rc == HV_OK && i < sizeof prefixes / sizeof *prefixes; i++)
+        rc = hv_vault_walk(config->storage, prefixes[i].text, visitor, err);
+    return rc;
+}
+
 static hv_rc
 walk(hv_verify_run *run, hv_err *err)
 {
-    hv_vault_visitor visitor = {.arg = run, .cut = walk_cut, .incarnation = walk_incarnation, .foreign = walk_foreign};
+    hv_vault_visitor visitor = {.arg = run, .cut = walk_cut, .incarnation = walk_incarnation, .foreign = walk_foreign,
+                                .snapshot = walk_snapshot};
     hv_ordered_work_config workers = {.threads = run->config->threads, .window_per_thread = WINDOW, .tools_new = new_tools,
         .tools_free = hv_verify_tools_free, .work = work_on, .take = take_item, .drop = hv_verify_item_free, .arg = run};
 
     hv_rc rc = hv_ordered_work_new(&workers, &run->workers, err);
-    if (rc == HV_OK)
-        rc = hv_vault_walk(run->config->storage, run->config->hub == NULL ? "" : hv_prefix_of_hub(run->config->hub).text, &visitor, err);
+    if (rc == HV_OK && run->config->hub == NULL)
+        rc = hv_vault_walk(run->config->storage, "", &visitor, err);
+    else if (rc == HV_OK)
+        rc = walk_hub(run->config, &visitor, err);
     if (rc == HV_OK)
         rc = end_hub(run, err);
     if (rc == HV_OK)

@@ -20,6 +20,7 @@ typedef struct hv_verify_facts {
     int64_t segments, blocks, events;   /* quick: as headers say */
     uint64_t bytes;                     /* of segments whose bytes were checked; quick: whose headers were */
     int64_t incomplete;                 /* last cuts of a partition that lack a sibling: allowed, capture completes them */
+    int64_t snapshots;                  /* of topics and consumer groups */
     int64_t unhashed;                   /* segments of which the store keeps no SHA-256 */
     int64_t newer;                      /* cuts of the index that came while we ran */
     int64_t unchecked;                  /* blobs in areas that belong to the vault, but not to this format: ledger, policies, schemas, keys */

@@ -13,6 +13,8 @@
     X(MISSING_MARKER,      "missing-marker",      "the store has no marker of a vault") \
     X(DAMAGED_MARKER,      "damaged-marker",      "the marker of the vault cannot be read") \
     X(MISSING_INCARNATION, "missing-incarnation", "an incarnation has no record") \
+    X(DAMAGED_SNAPSHOT,    "damaged-snapshot",    "a snapshot of a topic or group cannot be read, or is not of the place where it lies") \
+    X(MISSING_SNAPSHOT,    "missing-snapshot",    "between two snapshots a number is missing") \
     X(DAMAGED_INCARNATION, "damaged-incarnation", "the record of an incarnation cannot be read") \
     X(BLOB_GONE,           "blob-gone",           "a blob was listed, but is not there") \
     X(UNKNOWN_VERSION,     "unknown-version",     "written in a format version that this program does not know") \

@@ -61,7 +61,7 @@ hv_rc hv_verify_block(hv_verify_tools *tools, const hv_verify_place *place, cons
 
 /* What came of one cut, of one record, or of a name as such. */
 typedef struct hv_verify_item {
-    enum { HV_VERIFY_CUT, HV_VERIFY_INCARNATION, HV_VERIFY_TOLD } kind;        /* TOLD: nothing to check, only findings */
+    enum { HV_VERIFY_CUT, HV_VERIFY_INCARNATION, HV_VERIFY_SNAPSHOT, HV_VERIFY_TOLD } kind;    /* TOLD: nothing to check, only findings */
     hv_walked_cut walked;               /* of a record: hub and incarnation in `partition` */
     hv_findings findings;
     hv_verify_counts counts;
@@ -75,6 +75,8 @@ typedef struct hv_verify_item {
     hv_index_cut facts;
     bool *hash_known;                   /* of each segment */
 
+    hv_name_parts snapshot;             /* of a snapshot */
+
     /* of a record */
     bool has_record;
     hv_index_incarnation record;
@@ -85,6 +87,12 @@ void hv_verify_item_free(void *item);
 /* Both fill in the item. */
 hv_rc hv_verify_cut(hv_verify_tools *tools, hv_verify_item *item, hv_err *err) HV_MUST_USE;
 hv_rc hv_verify_incarnation(hv_verify_tools *tools, hv_verify_item *item, hv_err *err) HV_MUST_USE;
+
+/* A snapshot as such. */
+hv_rc hv_verify_snapshot(hv_verify_tools *tools, hv_verify_item *item, hv_err *err) HV_MUST_USE;
+
+/* What is missing between a snapshot and the one before it in the order of names, which may be of another place. *missing false: nothing. */
+void hv_verify_snapshot_order(const hv_name_parts *before, const hv_name_parts *name, hv_finding *ret, bool *missing);
 
 /* The marker of the vault. */
 hv_rc hv_verify_marker(const hv_verify_config *config, hv_findings *findings, hv_err *err) HV_MUST_USE;

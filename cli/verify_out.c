@@ -27,6 +27,7 @@ static const hv_column summary_columns[] = {
     {.name = "events", .type = HV_OUT_NUMBER},
     {.name = "bytes", .type = HV_OUT_SIZE},
     {.name = "incomplete", .type = HV_OUT_NUMBER},
+    {.name = "snapshots", .type = HV_OUT_NUMBER, .json_only = true},
     {.name = "unhashed", .type = HV_OUT_NUMBER},
     {.name = "newer", .type = HV_OUT_NUMBER, .json_only = true},
     {.name = "unchecked", .type = HV_OUT_NUMBER, .json_only = true},
@@ -88,6 +89,7 @@ hv_verify_out_summary(hv_out *out, const hv_verify_facts *facts, int64_t duratio
     hv_out_number(out, facts->events);
     hv_out_number(out, (int64_t)facts->bytes);
     hv_out_number(out, facts->incomplete);
+    hv_out_number(out, facts->snapshots);
     hv_out_number(out, facts->unhashed);
     hv_out_number(out, facts->newer);
     hv_out_number(out, facts->unchecked);

@@ -115,6 +115,9 @@ const hv_option hv_option_table[] = {
      .help = "Warn when the hub will delete the oldest event that is not sealed yet within this time."},
     {.name = "archiver.group-commit", .type = HV_OPTION_BOOL, .offset = FIELD(archiver_group_commit),
      .help = "Report to the broker's consumer group how far capture has come, for dashboards. hubvault itself never asks it."},
+    {.name = "archiver.snapshot-interval", .type = HV_OPTION_DURATION, .offset = FIELD(archiver_snapshot_interval_ms),
+     .fallback = 1 * MINUTE, .min = 0, .max = 1 * DAY,
+     .help = "How often to look at the offsets of consumer groups and the settings of topics, and keep in the vault what changed; 0s: never."},
 
     {.name = "log.level", .type = HV_OPTION_ENUM, .offset = FIELD(log_level), .fallback = 2,
      .words = WORDS("error", "warning", "info", "debug"), .help = "What the log on standard error tells: this and all that is worse."},

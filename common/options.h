@@ -75,6 +75,7 @@ typedef struct hv_options {
 
     int64_t archiver_memory, archiver_workers, archiver_uploaders, archiver_headroom_warning_ms;
     bool archiver_group_commit;
+    int64_t archiver_snapshot_interval_ms;      /* 0: never */
 
     int64_t log_level;                  /* hv_log_level */
     int64_t log_format;                 /* HV_LOG_FORMAT_... */

@@ -42,9 +42,15 @@ is_plain(unsigned char c)
 void
 hv_json_put_text(hv_buf *to, const char *text)
 {
+    hv_json_put_bytes(to, hv_slice_text(text));
+}
+
+void
+hv_json_put_bytes(hv_buf *to, hv_slice bytes)
+{
     hv_buf_put_byte(to, '"');
-    for (; *text != '\0'; text++) {
-        unsigned char c = (unsigned char)*text;
+    for (size_t i = 0; i < bytes.len; i++) {
+        unsigned char c = ((const unsigned char *)bytes.data)[i];
         if (is_plain(c))
             hv_buf_put_byte(to, c);
         else
@@ -151,7 +157,7 @@ escaped_byte(const char *at, const char *end)
     if (end - at < 6 || memcmp(at, "\\u00", 4) != 0)
         return -1;
     int high = hex_value(at[4]), low = hex_value(at[5]), byte = high * 16 + low;
-    return high < 0 || low < 0 || byte == 0 || is_plain((unsigned char)byte) ? -1 : byte;
+    return high < 0 || low < 0 || is_plain((unsigned char)byte) ? -1 : byte;
 }
 
 void
@@ -170,7 +176,7 @@ hv_json_scan_text(hv_json_scan *scan, char *ret, size_t size)
     while (at < scan->end && *at != '"') {
         bool plain = is_plain((unsigned char)*at);
         int byte = plain ? (unsigned char)*at : escaped_byte(at, scan->end);
-        if (byte < 0 || len + 1 >= size)
+        if (byte <= 0 || len + 1 >= size)
             break;
         ret[len++] = (char)byte;
         at += plain ? 1 : 6;
@@ -182,6 +188,34 @@ hv_json_scan_text(hv_json_scan *scan, char *ret, size_t size)
     }
     ret[0] = '\0';
     (void)hv_json_scan_fail(scan, "a string that ends, is not too long and has one spelling");
+}
+
+void
+hv_json_scan_bytes(hv_json_scan *scan, size_t max, hv_buf *to)
+{
+    const char *at = scan->at;
+    size_t before = to->len;
+
+    if (scan->rc != HV_OK)
+        return;
+    if (at == scan->end || *at++ != '"') {
+        (void)hv_json_scan_fail(scan, "a string");
+        return;
+    }
+    while (at < scan->end && *at != '"') {
+        bool plain = is_plain((unsigned char)*at);
+        int byte = plain ? (unsigned char)*at : escaped_byte(at, scan->end);
+        if (byte < 0 || to->len - before >= max)
+            break;
+        hv_buf_put_byte(to, (unsigned char)byte);
+        at += plain ? 1 : 6;
+    }
+    if (to->failed != HV_OK)
+        scan->rc = hv_buf_check(to, scan->err);
+    else if (at < scan->end && *at == '"')
+        scan->at = at + 1;
+    else
+        (void)hv_json_scan_fail(scan, "a string that ends, is not too long and has one spelling");
 }
 
 void

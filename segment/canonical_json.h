@@ -13,6 +13,9 @@ void hv_json_put_int(hv_buf *to, int64_t value);
 /* Quoted. Bytes outside of 0x20..0x7e, quotes and backslashes become \u00xx: any bytes give JSON, and come back as they were. */
 void hv_json_put_text(hv_buf *to, const char *text);
 
+/* The same for bytes that may hold NUL bytes. */
+void hv_json_put_bytes(hv_buf *to, hv_slice bytes);
+
 /* Quoted, 64 digits. */
 void hv_json_put_sha256(hv_buf *to, const unsigned char hash[HV_SHA256_SIZE]);
 
@@ -33,6 +36,9 @@ int64_t hv_json_scan_int(hv_json_scan *scan, int64_t min, int64_t max);
 
 /* A string of at most size - 1 bytes without NUL; the empty string after a failure. */
 void hv_json_scan_text(hv_json_scan *scan, char *ret, size_t size);
+
+/* A string of at most `max` bytes, NUL bytes included, appended to `to`. */
+void hv_json_scan_bytes(hv_json_scan *scan, size_t max, hv_buf *to);
 
 /* A quoted hash; ret stays as it was after a failure. */
 void hv_json_scan_sha256(hv_json_scan *scan, unsigned char ret[HV_SHA256_SIZE]);

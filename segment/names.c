@@ -11,6 +11,8 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "common/sha256.h"
+
 static hv_blob_name make(const char *fmt, ...) HV_PRINTF(1, 2);
 
 static hv_blob_name
@@ -66,6 +68,38 @@ hv_prefix_of_cut(const hv_partition *partition, int64_t first)
 {
     assert(first >= 0);
     return make("%s%020" PRId64 ".", hv_prefix_of_partition(partition).text, first);
+}
+
+void
+hv_group_key(const char *group, char ret[HV_GROUP_KEY_SIZE])
+{
+    unsigned char hash[HV_SHA256_SIZE];
+    char text[HV_SHA256_TEXT_SIZE];
+    hv_slice all = hv_slice_text(group);
+
+    hv_sha256(&all, 1, hash);
+    hv_sha256_text(hash, text);
+    memcpy(ret, text, HV_GROUP_KEY_SIZE - 1);
+    ret[HV_GROUP_KEY_SIZE - 1] = '\0';
+}
+
+hv_blob_name
+hv_prefix_of_snapshots(const char *hub, const char *key)
+{
+    return key == NULL ? make(HV_TOPIC_SNAPSHOTS_PREFIX "hub=%s/", hub) : make(HV_GROUP_SNAPSHOTS_PREFIX "hub=%s/group=%s/", hub, key);
+}
+
+hv_blob_name
+hv_prefix_of_group_snapshots(const char *hub)
+{
+    return hub == NULL ? make(HV_GROUP_SNAPSHOTS_PREFIX) : make(HV_GROUP_SNAPSHOTS_PREFIX "hub=%s/", hub);
+}
+
+hv_blob_name
+hv_name_of_snapshot(const char *hub, const char *key, int64_t number)
+{
+    assert(number >= 1 && number <= HV_SNAPSHOT_NUMBER_MAX);
+    return make("%s%010" PRId64 ".json", hv_prefix_of_snapshots(hub, key).text, HV_SNAPSHOT_NUMBER_MAX + 1 - number);
 }
 
 static bool
@@ -143,9 +177,35 @@ parse_below_segments(const char *at, hv_name_parts *parts)
     return parse_file(at, parts);
 }
 
+static bool
+is_group_key(const char *text)
+{
+    return strlen(text) == HV_GROUP_KEY_SIZE - 1 && strspn(text, "0123456789abcdef") == HV_GROUP_KEY_SIZE - 1;
+}
+
+static hv_name_kind
+parse_snapshot(const char *at, hv_name_kind kind, hv_name_parts *parts)
+{
+    hv_partition *partition = &parts->partition;
+    hv_err err;
+
+    if (!skip(&at, "hub=") || !take_until(&at, '/', partition->hub, sizeof partition->hub) ||
+        hv_hub_name_check(partition->hub, &err) != HV_OK)
+        return HV_NAME_FOREIGN;
+    if (kind == HV_NAME_GROUP_SNAPSHOT && (!skip(&at, "group=") || !take_until(&at, '/', parts->group_key, sizeof parts->group_key) ||
+                                           !is_group_key(parts->group_key)))
+        return HV_NAME_FOREIGN;
+    if (!take_number(&at, '.', 1, HV_SNAPSHOT_NUMBER_MAX, &parts->number))
+        return HV_NAME_FOREIGN;
+    parts->number = HV_SNAPSHOT_NUMBER_MAX + 1 - parts->number;
+    return kind;
+}
+
 static hv_blob_name
 make_again(const hv_name_parts *parts)
 {
+    if (parts->kind == HV_NAME_TOPIC_SNAPSHOT || parts->kind == HV_NAME_GROUP_SNAPSHOT)
+        return hv_name_of_snapshot(parts->partition.hub, parts->kind == HV_NAME_GROUP_SNAPSHOT ? parts->group_key : NULL, parts->number);
     if (parts->kind == HV_NAME_INCARNATION)
         return hv_name_of_incarnation(parts->partition.hub, parts->partition.incarnation);
     if (parts->kind == HV_NAME_LEAD)
@@ -163,6 +223,10 @@ hv_name_parse(const char *name)
         return (hv_name_parts){.kind = HV_NAME_MARKER};
     if (skip(&at, HV_SEGMENTS_PREFIX))
         parts.kind = parse_below_segments(at, &parts);
+    else if (skip(&at, HV_TOPIC_SNAPSHOTS_PREFIX))
+        parts.kind = parse_snapshot(at, HV_NAME_TOPIC_SNAPSHOT, &parts);
+    else if (skip(&at, HV_GROUP_SNAPSHOTS_PREFIX))
+        parts.kind = parse_snapshot(at, HV_NAME_GROUP_SNAPSHOT, &parts);
     if (parts.kind == HV_NAME_FOREIGN || strcmp(make_again(&parts).text, name) != 0)
         return (hv_name_parts){.kind = HV_NAME_FOREIGN};
     return parts;

@@ -11,6 +11,7 @@
 #include "archiver/rebuild.h"
 #include "common/clock.h"
 #include "segment/names.h"
+#include "server/snapshots.h"
 #include "server/sources.h"
 #include "server/vault.h"
 
@@ -152,6 +153,7 @@ hv_service_run(const hv_service_config *config, hv_archiver_totals *ret, hv_err 
 {
     HV_AUTO(hv_vault_close) hv_vault *vault = NULL;
     HV_AUTO(hv_sources_close) hv_sources *sources = NULL;
+    HV_AUTO(hv_snapshots_close) hv_snapshot_service *snapshots = NULL;
     hv_archiver *archiver = NULL;
 
     /* Before the vault: a wrong credential must not leave an empty vault behind. */
@@ -160,6 +162,8 @@ hv_service_run(const hv_service_config *config, hv_archiver_totals *ret, hv_err 
         rc = hv_vault_open(config->options, HV_VAULT_WRITE | HV_VAULT_CREATE, &vault, err);
     if (rc == HV_OK)
         rc = rebuild_if_lost(config, vault, err);
+    if (rc == HV_OK)
+        rc = hv_snapshots_open(config->options, config->log, vault, sources, !config->once, &snapshots, err);
     if (rc != HV_OK)
         return rc;
     hv_archiver_config made = archiver_config(config, vault, sources);
@@ -170,6 +174,8 @@ hv_service_run(const hv_service_config *config, hv_archiver_totals *ret, hv_err 
     hv_log_write(config->log, HV_LOG_INFO, "started", "capture has begun", fields, 2);
     watch(config, archiver, vault->index);
     rc = hv_archiver_join(archiver, ret, err);
+    if (config->once)
+        hv_snapshots_take(snapshots);
     hv_log_write(config->log, HV_LOG_INFO, "ended", "capture has ended", NULL, 0);
     return rc;
 }

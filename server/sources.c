@@ -13,6 +13,7 @@
 struct hv_sources {
     hv_source **sources;
     char **hubs;                        /* of source i: the hub of its credential; NULL: every other */
+    hv_kafka_config *configs;           /* of source i */
     size_t count;
     hv_token_provider *tokens;          /* NULL without OAuth */
     char *resource;                     /* what the tokens are for */
@@ -37,6 +38,7 @@ hv_sources_close(hv_sources *sources)
     free(sources->extra);
     free(sources->resource);
     free(sources->sources);
+    free(sources->configs);
     free(sources->hubs);
     free(sources);
 }
@@ -159,6 +161,7 @@ open_one(hv_sources *sources, hv_kafka_config *config, const char *hub, const ch
         sources->hubs[at] = NULL;
         return hub == NULL ? rc : hv_err_prefix(err, "hub '%s'", hub);
     }
+    sources->configs[at] = *config;
     sources->count++;
     return HV_OK;
 }
@@ -173,7 +176,8 @@ open_all(const hv_options *options, hv_sources *sources, hv_err *err)
 
     sources->sources = calloc(handles, sizeof(hv_source *));
     sources->hubs = calloc(handles, sizeof(char *));
-    if (sources->sources == NULL || sources->hubs == NULL)
+    sources->configs = calloc(handles, sizeof *sources->configs);
+    if (sources->sources == NULL || sources->hubs == NULL || sources->configs == NULL)
         return hv_err_set(err, HV_NOMEM, "no memory for %zu sources", handles);
     hv_kafka_config config = kafka_config(options, sources, handles);
     for (size_t c = 0; rc == HV_OK && c < credentials->count; c++) {
@@ -232,6 +236,12 @@ hv_sources_all(const hv_sources *sources, size_t *count)
 {
     *count = sources->count;
     return sources->sources;
+}
+
+hv_rc
+hv_sources_open_admin(const hv_sources *sources, size_t at, hv_admin **ret, hv_err *err)
+{
+    return hv_admin_kafka_open(&sources->configs[at], ret, err);
 }
 
 hv_source *

@@ -5,6 +5,7 @@
 #define HV_SERVER_SOURCES_H
 
 #include "common/options.h"
+#include "source/admin.h"
 #include "source/kafka_config.h"
 #include "source/source.h"
 
@@ -22,6 +23,9 @@ hv_rc hv_sources_describe(const hv_options *options, hv_sources **ret, hv_kafka_
 
 /* Borrowed; live as long as the sources. */
 hv_source *const *hv_sources_all(const hv_sources *sources, size_t *count);
+
+/* For questions about groups and settings, with the credential of source number `at`. Must be closed before the sources. */
+hv_rc hv_sources_open_admin(const hv_sources *sources, size_t at, hv_admin **ret, hv_err *err) HV_MUST_USE;
 
 /* The one that has the hub: by its credential, else the first. */
 hv_source *hv_sources_for_hub(const hv_sources *sources, const char *hub);

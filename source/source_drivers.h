@@ -4,6 +4,7 @@
 #ifndef HV_SOURCE_SOURCE_DRIVERS_H
 #define HV_SOURCE_SOURCE_DRIVERS_H
 
+#include "source/admin.h"
 #include "source/kafka_config.h"
 #include "source/source.h"
 
@@ -34,5 +35,9 @@ void hv_scripted_trouble(hv_source *source, const char *hub, hv_source_kind kind
 void hv_scripted_questions_fail(hv_source *source, hv_rc rc);           /* hubs, watermarks and policy, until told HV_OK */
 void hv_scripted_break(hv_source *source, hv_rc rc);                    /* every poll from now on; final */
 int64_t hv_scripted_committed(hv_source *source, const char *hub, int32_t partition);   /* -1: nothing yet */
+
+/* What the config points to must outlive the admin. Connects in the background. HV_USAGE, HV_NOT_FOUND or HV_IO (the file of a secret),
+ * HV_NOMEM. */
+hv_rc hv_admin_kafka_open(const hv_kafka_config *config, hv_admin **ret, hv_err *err) HV_MUST_USE;
 
 #endif

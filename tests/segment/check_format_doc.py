@@ -4,6 +4,7 @@ The schema, the examples of records, and every line of the hexdump must be those
 and must fail on a damaged one.
 """
 import hashlib
+import json
 import pathlib
 import re
 import subprocess
@@ -26,6 +27,14 @@ def schema_agrees():
 
 def marker_agrees():
     assert fenced("json")[0] == (golden / "vault.json").read_text(), "the example of a vault marker"
+
+
+def snapshots_agree():
+    lines = fenced("snapshot")[0].splitlines()
+    for line in lines:
+        assert json.dumps(json.loads(line), separators=(",", ":")) == line, f"not canonical: {line}"
+    assert {"settings", "offsets"} <= {field for line in lines for field in json.loads(line)}, "an example of each kind"
+    assert hashlib.sha256(b"billing").hexdigest()[:32] in (pathlib.Path(__file__).parent / "test_names.c").read_text(), "the key of a group"
 
 
 def hexdump_agrees():
@@ -57,5 +66,6 @@ def commands_agree():
 
 schema_agrees()
 marker_agrees()
+snapshots_agree()
 hexdump_agrees()
 commands_agree()

@@ -74,6 +74,32 @@ START_TEST(parsing_and_making_are_inverse_for_random_names)
 }
 END_TEST
 
+START_TEST(names_of_snapshots_count_down_and_come_back)
+{
+    static const int64_t numbers[] = {1, 2, 9, 10, 12345678, HV_SNAPSHOT_NUMBER_MAX};
+    char key[HV_GROUP_KEY_SIZE], longest[HV_HUB_SIZE];
+
+    hv_group_key("billing", key);
+    ck_assert_str_eq(key, "0c95c7ece1ce1a9750275ef1c6d7ad6b");
+    ck_assert_str_eq(hv_name_of_snapshot("orders", NULL, 1).text, "snapshots/topics/hub=orders/9999999999.json");
+    ck_assert_str_eq(hv_name_of_snapshot("orders", key, 2).text,
+                     "snapshots/groups/hub=orders/group=0c95c7ece1ce1a9750275ef1c6d7ad6b/9999999998.json");
+    memset(longest, 'h', sizeof longest - 1);
+    longest[sizeof longest - 1] = '\0';
+    for (size_t i = 0; i < sizeof numbers / sizeof *numbers; i++)
+        for (int is_group = 0; is_group < 2; is_group++) {
+            hv_blob_name name = hv_name_of_snapshot(longest, is_group ? key : NULL, numbers[i]);
+            hv_name_parts parts = hv_name_parse(name.text);
+            ck_assert_int_eq(parts.kind, is_group ? HV_NAME_GROUP_SNAPSHOT : HV_NAME_TOPIC_SNAPSHOT);
+            ck_assert_int_eq(parts.number, numbers[i]);
+            ck_assert_str_eq(parts.partition.hub, longest);
+            ck_assert_str_eq(parts.group_key, is_group ? key : "");
+            if (i > 0)
+                ck_assert_int_lt(strcmp(name.text, hv_name_of_snapshot(longest, is_group ? key : NULL, numbers[i - 1]).text), 0);
+        }
+}
+END_TEST
+
 #define FOLDER "segments/hub=o/incarnation=1/partition=0/"
 
 static const char *const foreign[] = {
@@ -118,6 +144,17 @@ static const char *const foreign[] = {
     FOLDER "00000000000000000000.avro/",
     FOLDER "x/00000000000000000000.avro",
     FOLDER ".00000000000000000000.avro.tmp",
+    "snapshots/topics/hub=o/0000000000.json",
+    "snapshots/topics/hub=o/999999999.json",
+    "snapshots/topics/hub=o/99999999999.json",
+    "snapshots/topics/hub=o/9999999999.jsonl",
+    "snapshots/topics/hub=o/group=0c95c7ece1ce1a9750275ef1c6d7ad6b/9999999999.json",
+    "snapshots/topics/hub=./9999999999.json",
+    "snapshots/groups/hub=o/9999999999.json",
+    "snapshots/groups/hub=o/group=/9999999999.json",
+    "snapshots/groups/hub=o/group=0c95c7ece1ce1a9750275ef1c6d7ad6/9999999999.json",
+    "snapshots/groups/hub=o/group=0C95C7ece1ce1a9750275ef1c6d7ad6b/9999999999.json",
+    "snapshots/9999999999.json",
 };
 
 START_TEST(a_name_that_is_not_exactly_ours_is_foreign)
@@ -146,6 +183,7 @@ main(void)
     TCase *tests = tcase_create("names");
     tcase_add_test(tests, names_have_the_documented_form);
     tcase_add_test(tests, the_longest_hub_class_and_numbers_fit_into_a_name_and_come_back);
+    tcase_add_test(tests, names_of_snapshots_count_down_and_come_back);
     tcase_add_test(tests, parsing_and_making_are_inverse_for_random_names);
     tcase_add_loop_test(tests, a_name_that_is_not_exactly_ours_is_foreign, 0, (int)(sizeof foreign / sizeof foreign[0]));
     tcase_add_test(tests, a_name_of_any_length_is_survived);
