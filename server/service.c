@@ -162,6 +162,10 @@ hv_service_run(const hv_service_config *config, hv_archiver_totals *ret, hv_err 
         rc = hv_vault_open(config->options, HV_VAULT_WRITE | HV_VAULT_CREATE, &vault, err);
     if (rc == HV_OK)
         rc = rebuild_if_lost(config, vault, err);
+    if (rc == HV_CLOSED && atomic_load(config->stop)) {         /* told to stop; the next start begins the rebuild again */
+        *ret = (hv_archiver_totals){0};
+        return HV_OK;
+    }
     if (rc == HV_OK)
         rc = hv_snapshots_open(config->options, config->log, vault, sources, !config->once, &snapshots, err);
     if (rc != HV_OK)
