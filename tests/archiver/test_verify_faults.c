@@ -8,6 +8,7 @@
 #include <stdio.h>
 
 #include "archiver/rebuild.h"
+#include "tests/harness/oom.h"
 #include "tests/archiver/verify_checks.h"
 
 /* ---- LMDB ---- */
@@ -58,53 +59,6 @@ __wrap_mdb_cursor_open(MDB_txn *txn, MDB_dbi dbi, MDB_cursor **cursor)
     return lmdb_must_fail() ? lmdb_error : __real_mdb_cursor_open(txn, dbi, cursor);
 }
 
-/* ---- memory ---- */
-
-static atomic_long allocations_left = -1;       /* negative: no limit */
-static atomic_bool starved_once;
-
-static bool
-starved(void)
-{
-    if (atomic_load(&allocations_left) < 0 || atomic_fetch_sub(&allocations_left, 1) != 0)
-        return false;
-    atomic_store(&starved_once, true);
-    return true;
-}
-
-void *__real_malloc(size_t size);
-void *__real_calloc(size_t count, size_t size);
-void *__real_realloc(void *old, size_t size);
-char *__real_strdup(const char *text);
-void *__wrap_malloc(size_t size);
-void *__wrap_calloc(size_t count, size_t size);
-void *__wrap_realloc(void *old, size_t size);
-char *__wrap_strdup(const char *text);
-
-void *
-__wrap_malloc(size_t size)
-{
-    return starved() ? NULL : __real_malloc(size);
-}
-
-void *
-__wrap_calloc(size_t count, size_t size)
-{
-    return starved() ? NULL : __real_calloc(count, size);
-}
-
-void *
-__wrap_realloc(void *old, size_t size)
-{
-    return starved() ? NULL : __real_realloc(old, size);
-}
-
-char *
-__wrap_strdup(const char *text)
-{
-    return starved() ? NULL : __real_strdup(text);
-}
-
 /* ---- tests ---- */
 
 static vault_maker maker;
@@ -127,7 +81,7 @@ static void
 teardown(void)
 {
     atomic_store(&lmdb_left, -1);
-    atomic_store(&allocations_left, -1);
+    (void)oom_end();
     maker_teardown(&maker);
 }
 
@@ -229,11 +183,9 @@ START_TEST(verify_says_so_when_there_is_no_memory)
 
     make_unequal();
     for (;; fail++) {
-        atomic_store(&starved_once, false);
-        atomic_store(&allocations_left, fail);
+        oom_begin(OOM_ALL_THREADS, fail, 1);
         hv_rc rc = verify_vault(&maker, false, &facts, &err);
-        atomic_store(&allocations_left, -1);
-        if (!atomic_load(&starved_once)) {
+        if (!oom_end()) {
             ck_assert_int_eq(rc, HV_GAP);
             break;
         }
@@ -261,11 +213,9 @@ START_TEST(rebuild_says_so_when_there_is_no_memory_and_a_second_run_finishes)
         char folder[32];
         (void)snprintf(folder, sizeof folder, "rebuilt-%ld", fail);
         HV_AUTO(hv_index_close) hv_index *rebuilt = maker_open_index(&maker, folder);
-        atomic_store(&starved_once, false);
-        atomic_store(&allocations_left, fail);
+        oom_begin(OOM_ALL_THREADS, fail, 1);
         hv_rc rc = rebuild(rebuilt, &facts, &err);
-        atomic_store(&allocations_left, -1);
-        if (!atomic_load(&starved_once)) {
+        if (!oom_end()) {
             ck_hv_ok(rc);
             break;
         }

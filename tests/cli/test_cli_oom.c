@@ -2,77 +2,13 @@
  * Let the n-th allocation of a command fail, for n = 0, 1, 2 ... until it needs fewer than n. The linker's --wrap replaces the allocation
  * functions for our own code only. Leaks on these paths are found by the sanitizer build of this test.
  */
-#include <stdarg.h>
 #include <stdio.h>
 #include <string.h>
 
 #include "cli/cli.h"
 #include "tests/cli/cli_run.h"
 #include "tests/harness/check_hv.h"
-
-static long allocations_left = -1;      /* negative: no limit */
-
-static bool
-starved(void)
-{
-    return allocations_left >= 0 && allocations_left-- == 0;
-}
-
-/* The names are the linker's: `--wrap=malloc` turns malloc into __wrap_malloc, and __real_malloc into malloc. */
-void *__real_malloc(size_t size);
-void *__real_calloc(size_t count, size_t size);
-void *__real_realloc(void *old, size_t size);
-char *__real_strdup(const char *text);
-char *__real_strndup(const char *text, size_t len);
-void *__wrap_malloc(size_t size);
-void *__wrap_calloc(size_t count, size_t size);
-void *__wrap_realloc(void *old, size_t size);
-char *__wrap_strdup(const char *text);
-char *__wrap_strndup(const char *text, size_t len);
-int __wrap_asprintf(char **ret, const char *fmt, ...) HV_PRINTF(2, 3);
-
-void *
-__wrap_malloc(size_t size)
-{
-    return starved() ? NULL : __real_malloc(size);
-}
-
-void *
-__wrap_calloc(size_t count, size_t size)
-{
-    return starved() ? NULL : __real_calloc(count, size);
-}
-
-void *
-__wrap_realloc(void *old, size_t size)
-{
-    return starved() ? NULL : __real_realloc(old, size);
-}
-
-char *
-__wrap_strdup(const char *text)
-{
-    return starved() ? NULL : __real_strdup(text);
-}
-
-char *
-__wrap_strndup(const char *text, size_t len)
-{
-    return starved() ? NULL : __real_strndup(text, len);
-}
-
-int
-__wrap_asprintf(char **ret, const char *fmt, ...)
-{
-    va_list args;
-
-    if (starved())
-        return -1;
-    va_start(args, fmt);
-    int len = vasprintf(ret, fmt, args);
-    va_end(args);
-    return len;
-}
+#include "tests/harness/oom.h"
 
 static const char *
 environment(const char *name)
@@ -96,7 +32,7 @@ setup(void)
 static void
 teardown(void)
 {
-    allocations_left = -1;
+    (void)oom_end();
     scratch_dir_remove(&dir);
 }
 
@@ -122,10 +58,9 @@ run_starved(const char *const *words, long n, int *status, char notes[2000])
     hv_cli_start start = {.words = words, .to = to, .notes = to_notes, .environment = environment};
 
     ck_assert(to != NULL && to_notes != NULL);
-    allocations_left = n;
+    oom_begin(OOM_THIS_THREAD, n, 1);
     *status = hv_cli_main(&start);
-    bool reached = allocations_left < 0;
-    allocations_left = -1;
+    bool reached = oom_end();
     fclose(to);
     fclose(to_notes);
     snprintf(notes, 2000, "%s", said);

@@ -2,34 +2,9 @@
 #include <stdlib.h>
 
 #include "tests/harness/check_hv.h"
+#include "tests/harness/oom.h"
 #include "tests/harness/scratch_dir.h"
 #include "tests/index/index_samples.h"
-
-static long allocations_left = -1;      /* negative: no limit */
-
-static bool
-starved(void)
-{
-    return allocations_left >= 0 && allocations_left-- == 0;
-}
-
-/* The names are the linker's: `--wrap=malloc` turns malloc into __wrap_malloc, and __real_malloc into malloc. */
-void *__real_malloc(size_t size);
-void *__real_calloc(size_t count, size_t size);
-void *__real_realloc(void *old, size_t size);
-void *__real_reallocarray(void *old, size_t count, size_t size);
-char *__real_strdup(const char *text);
-void *__wrap_malloc(size_t size);
-void *__wrap_calloc(size_t count, size_t size);
-void *__wrap_realloc(void *old, size_t size);
-void *__wrap_reallocarray(void *old, size_t count, size_t size);
-char *__wrap_strdup(const char *text);
-
-void *__wrap_malloc(size_t size) { return starved() ? NULL : __real_malloc(size); }
-void *__wrap_calloc(size_t count, size_t size) { return starved() ? NULL : __real_calloc(count, size); }
-void *__wrap_realloc(void *old, size_t size) { return starved() ? NULL : __real_realloc(old, size); }
-void *__wrap_reallocarray(void *old, size_t count, size_t size) { return starved() ? NULL : __real_reallocarray(old, count, size); }
-char *__wrap_strdup(const char *text) { return starved() ? NULL : __real_strdup(text); }
 
 static hv_index_cut cut;
 static hv_partition orders;
@@ -106,10 +81,10 @@ START_TEST(running_out_of_memory_anywhere_is_reported_and_leaves_nothing_behind)
     for (n = 0; rc != HV_OK; n++) {
         scratch_dir dir = scratch_dir_make();
         ck_assert_msg(n < 1000, "still failing after %ld allocations", n);
-        allocations_left = n;
+        oom_begin(OOM_THIS_THREAD, n, 1);
         rc = do_everything(dir.path, &err);
-        allocations_left = -1;
-        ck_assert_msg(rc == HV_OK || rc == HV_NOMEM, "allocation %ld: %s: %s", n, hv_rc_name(rc), err.msg);
+        bool starved = oom_end();
+        ck_assert_msg(rc == (starved ? HV_NOMEM : HV_OK), "allocation %ld: %s: %s", n, hv_rc_name(rc), err.msg);
         if (rc != HV_OK)
             ck_hv_ok(do_everything(dir.path, &err));    /* in the same folder: what is half done there does not hinder */
         scratch_dir_remove(&dir);

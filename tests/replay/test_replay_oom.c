@@ -10,50 +10,9 @@
 #include "replay/replay.h"
 #include "replay/sinks.h"
 #include "tests/harness/check_hv.h"
+#include "tests/harness/oom.h"
 #include "tests/replay/vault_builder.h"
 #include "tests/segment/segment_builder.h"
-
-static long allocations_left = -1;      /* negative: no limit */
-
-static bool
-starved(void)
-{
-    return allocations_left >= 0 && allocations_left-- == 0;
-}
-
-/* The names are the linker's: `--wrap=malloc` turns malloc into __wrap_malloc, and __real_malloc into malloc. */
-void *__real_malloc(size_t size);
-void *__real_calloc(size_t count, size_t size);
-void *__real_realloc(void *old, size_t size);
-void *__real_reallocarray(void *old, size_t count, size_t size);
-void *__wrap_malloc(size_t size);
-void *__wrap_calloc(size_t count, size_t size);
-void *__wrap_realloc(void *old, size_t size);
-void *__wrap_reallocarray(void *old, size_t count, size_t size);
-
-void *
-__wrap_malloc(size_t size)
-{
-    return starved() ? NULL : __real_malloc(size);
-}
-
-void *
-__wrap_calloc(size_t count, size_t size)
-{
-    return starved() ? NULL : __real_calloc(count, size);
-}
-
-void *
-__wrap_realloc(void *old, size_t size)
-{
-    return starved() ? NULL : __real_realloc(old, size);
-}
-
-void *
-__wrap_reallocarray(void *old, size_t count, size_t size)
-{
-    return starved() ? NULL : __real_reallocarray(old, count, size);
-}
 
 static vault_builder vault;
 static hv_partition orders0, orders1;
@@ -176,9 +135,9 @@ START_TEST(running_out_of_memory_anywhere_is_reported_and_nothing_is_skipped)
     ck_assert_int_ge(fd, 0);
     for (n = 0; rc != HV_OK; n++) {
         ck_assert_msg(n < 5000, "still failing after %ld allocations", n);
-        allocations_left = n;
+        oom_begin(OOM_ALL_THREADS, n, 1);
         rc = replay_everything(_i, fd, &counting, &err);
-        allocations_left = -1;
+        (void)oom_end();
         ck_assert_msg(rc == HV_OK || rc == HV_NOMEM, "allocation %ld: %s: %s", n, hv_rc_name(rc), err.msg);
         ck_assert_msg(counting.in_order, "allocation %ld: an event was skipped", n);
     }
@@ -197,9 +156,9 @@ START_TEST(running_out_of_memory_while_one_event_is_shown_is_reported)
     for (n = 0; rc != HV_OK; n++) {
         HV_AUTO(hv_show_clear) hv_show show = {.headers = NULL};
         ck_assert_int_lt(n, 1000);
-        allocations_left = n;
+        oom_begin(OOM_ALL_THREADS, n, 1);
         rc = hv_replay_show(vault.index, vault.storage, &orders0, 6, &show, &err);
-        allocations_left = -1;
+        (void)oom_end();
         ck_assert_msg(rc == HV_OK || rc == HV_NOMEM, "allocation %ld: %s: %s", n, hv_rc_name(rc), err.msg);
     }
     ck_assert_int_gt(n, 10);
@@ -216,11 +175,11 @@ START_TEST(running_out_of_memory_over_positions_is_reported)
     for (n = 0; rc != HV_OK; n++) {
         HV_AUTO(hv_kafka_positions_clear) hv_kafka_positions back = {.positions = NULL};
         HV_AUTO(hv_buf_free) hv_buf again = HV_BUF_INIT(8192);
-        allocations_left = n;
+        oom_begin(OOM_ALL_THREADS, n, 1);
         rc = hv_kafka_positions_parse(text, &back, &err);
         if (rc == HV_OK)
             rc = hv_kafka_positions_write(&back, &again, &err);
-        allocations_left = -1;
+        (void)oom_end();
         ck_assert_msg(rc == HV_OK || rc == HV_NOMEM, "%s: %s", hv_rc_name(rc), err.msg);
     }
     ck_assert_int_gt(n, 1);

@@ -10,40 +10,7 @@
 #include "segment/segment_file.h"
 #include "segment/vault_marker.h"
 #include "tests/harness/check_hv.h"
-
-static long allocations_left = -1;      /* negative: no limit */
-
-static bool
-starved(void)
-{
-    return allocations_left >= 0 && allocations_left-- == 0;
-}
-
-/* The names are the linker's: `--wrap=malloc` turns malloc into __wrap_malloc, and __real_malloc into malloc. */
-void *__real_malloc(size_t size);
-void *__real_calloc(size_t count, size_t size);
-void *__real_realloc(void *old, size_t size);
-void *__wrap_malloc(size_t size);
-void *__wrap_calloc(size_t count, size_t size);
-void *__wrap_realloc(void *old, size_t size);
-
-void *
-__wrap_malloc(size_t size)
-{
-    return starved() ? NULL : __real_malloc(size);
-}
-
-void *
-__wrap_calloc(size_t count, size_t size)
-{
-    return starved() ? NULL : __real_calloc(count, size);
-}
-
-void *
-__wrap_realloc(void *old, size_t size)
-{
-    return starved() ? NULL : __real_realloc(old, size);
-}
+#include "tests/harness/oom.h"
 
 ZSTD_CCtx *__real_ZSTD_createCCtx(void);
 ZSTD_DCtx *__real_ZSTD_createDCtx(void);
@@ -64,37 +31,37 @@ static const size_t no_zstd_memory = (size_t)-ZSTD_error_memory_allocation;
 ZSTD_CCtx *
 __wrap_ZSTD_createCCtx(void)
 {
-    return starved() ? NULL : __real_ZSTD_createCCtx();
+    return oom_strikes() ? NULL : __real_ZSTD_createCCtx();
 }
 
 ZSTD_DCtx *
 __wrap_ZSTD_createDCtx(void)
 {
-    return starved() ? NULL : __real_ZSTD_createDCtx();
+    return oom_strikes() ? NULL : __real_ZSTD_createDCtx();
 }
 
 size_t
 __wrap_ZSTD_compress2(ZSTD_CCtx *context, void *to, size_t room, const void *from, size_t len)
 {
-    return starved() ? no_zstd_memory : __real_ZSTD_compress2(context, to, room, from, len);
+    return oom_strikes() ? no_zstd_memory : __real_ZSTD_compress2(context, to, room, from, len);
 }
 
 size_t
 __wrap_ZSTD_decompressDCtx(ZSTD_DCtx *context, void *to, size_t room, const void *from, size_t len)
 {
-    return starved() ? no_zstd_memory : __real_ZSTD_decompressDCtx(context, to, room, from, len);
+    return oom_strikes() ? no_zstd_memory : __real_ZSTD_decompressDCtx(context, to, room, from, len);
 }
 
 struct libdeflate_compressor *
 __wrap_libdeflate_alloc_compressor(int level)
 {
-    return starved() ? NULL : __real_libdeflate_alloc_compressor(level);
+    return oom_strikes() ? NULL : __real_libdeflate_alloc_compressor(level);
 }
 
 struct libdeflate_decompressor *
 __wrap_libdeflate_alloc_decompressor(void)
 {
-    return starved() ? NULL : __real_libdeflate_alloc_decompressor();
+    return oom_strikes() ? NULL : __real_libdeflate_alloc_decompressor();
 }
 
 enum { ROOM = 1 << 20 };
@@ -188,10 +155,10 @@ START_TEST(running_out_of_memory_anywhere_is_reported_and_leaves_nothing_behind)
 
     for (n = 0; rc != HV_OK; n++) {
         ck_assert_msg(n < 1000, "still failing after %ld allocations", n);
-        allocations_left = n;
+        oom_begin(OOM_THIS_THREAD, n, 1);
         rc = write_and_read_a_segment((hv_codec)(_i / 2), _i % 2 == 1, &err);
-        allocations_left = -1;
-        ck_assert_msg(rc == HV_OK || rc == HV_NOMEM, "allocation %ld: %s: %s", n, hv_rc_name(rc), err.msg);
+        bool starved = oom_end();
+        ck_assert_msg(rc == (starved ? HV_NOMEM : HV_OK), "allocation %ld: %s: %s", n, hv_rc_name(rc), err.msg);
     }
     ck_assert_int_gt(n, 20);            /* or the wrapping does not work, and nothing was tested */
 }

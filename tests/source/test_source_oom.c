@@ -12,31 +12,9 @@
 #include "source/connection_string.h"
 #include "source/source_kafka.h"
 #include "tests/harness/check_hv.h"
+#include "tests/harness/oom.h"
 #include "tests/harness/scratch_dir.h"
 #include "tests/source/loopback_http.h"
-
-static _Thread_local long allocations_left = -1;        /* of the test's own thread; negative: no limit */
-
-static bool
-starved(void)
-{
-    return allocations_left >= 0 && allocations_left-- == 0;
-}
-
-/* The names are the linker's: `--wrap=malloc` turns malloc into __wrap_malloc, and __real_malloc into malloc. */
-void *__real_malloc(size_t size);
-void *__real_calloc(size_t count, size_t size);
-void *__real_realloc(void *old, size_t size);
-char *__real_strdup(const char *text);
-void *__wrap_malloc(size_t size);
-void *__wrap_calloc(size_t count, size_t size);
-void *__wrap_realloc(void *old, size_t size);
-char *__wrap_strdup(const char *text);
-
-void *__wrap_malloc(size_t size) { return starved() ? NULL : __real_malloc(size); }
-void *__wrap_calloc(size_t count, size_t size) { return starved() ? NULL : __real_calloc(count, size); }
-void *__wrap_realloc(void *old, size_t size) { return starved() ? NULL : __real_realloc(old, size); }
-char *__wrap_strdup(const char *text) { return starved() ? NULL : __real_strdup(text); }
 
 static hv_err err;
 
@@ -49,10 +27,10 @@ starve(hv_rc (*work)(void), long least)
 
     for (n = 0; rc != HV_OK; n++) {
         ck_assert_int_lt(n, 1000);
-        allocations_left = n;
+        oom_begin(OOM_THIS_THREAD, n, 1);
         rc = work();
-        allocations_left = -1;
-        ck_assert_msg(rc == HV_OK || rc == HV_NOMEM, "allocation %ld: %s: %s", n, hv_rc_name(rc), err.msg);
+        bool starved = oom_end();
+        ck_assert_msg(rc == (starved ? HV_NOMEM : HV_OK), "allocation %ld: %s: %s", n, hv_rc_name(rc), err.msg);
     }
     ck_assert_int_gt(n, least);
 }

@@ -11,6 +11,7 @@
 #include <unistd.h>
 
 #include "tests/harness/check_hv.h"
+#include "tests/harness/oom.h"
 #include "tests/storage/storage_under_test.h"
 #include "tests/storage/wrapped_calls.h"
 
@@ -396,9 +397,9 @@ START_TEST(running_out_of_memory_anywhere_is_reported_and_leaves_nothing_behind)
         start(&operations[0], _i);
         wrapped.keeps_books = false;
         ck_assert_int_lt(n, 1000);
-        allocations_left = n;
+        oom_begin(OOM_THIS_THREAD, n, 1);
         rc = do_everything(&err);
-        bool starved = allocations_left < 0;
+        bool starved = oom_end();
         wrapped_disarm();
         ck_assert_msg(rc == (starved ? HV_NOMEM : HV_OK), "allocation %ld: %s: %s", n, hv_rc_name(rc), err.msg);
         hv_storage_close(HV_TAKE(storage));
@@ -415,7 +416,7 @@ START_TEST(a_get_without_memory_leaves_the_buffer_usable)
     HV_AUTO(hv_buf_free) hv_buf got = HV_BUF_INIT(100);
 
     start(&operations[2], 0);
-    allocations_left = 0;
+    oom_begin(OOM_THIS_THREAD, 0, 1);
     ck_hv_fails(HV_NOMEM, hv_storage_get(storage, NAME, &got, &err));
     ck_hv_ok(hv_storage_get(storage, NAME, &got, &err));
     ck_assert_str_eq(got.data, TEXT);
@@ -435,7 +436,7 @@ START_TEST(the_other_drivers_report_it_too)
         HV_AUTO(hv_storage_close) hv_storage *outer = NULL;
         wrapped_reset();
         ck_assert_int_lt(n, 1000);
-        allocations_left = n;
+        oom_begin(OOM_THIS_THREAD, n, 1);
         rc = hv_storage_mem_open(&inner, &err);
         hv_storage_fault_config config = {.inner = inner, .fail_call = 0, .fail_with = HV_UNAVAILABLE, .lands_late = true};
         if (rc == HV_OK)
@@ -447,8 +448,7 @@ START_TEST(the_other_drivers_report_it_too)
             rc = run_get(&err);
         if (rc == HV_OK)
             rc = run_list(&err);
-        bool starved = allocations_left < 0;
-        allocations_left = -1;
+        bool starved = oom_end();
         ck_assert_msg(rc == (starved ? HV_NOMEM : HV_OK), "allocation %ld: %s: %s", n, hv_rc_name(rc), err.msg);
     }
     storage = NULL;

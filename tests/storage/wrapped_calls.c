@@ -13,10 +13,9 @@
 #include <sys/uio.h>
 #include <unistd.h>
 
-#include "common/err.h"
+#include "tests/harness/oom.h"
 
 wrapped_calls wrapped = {.fail_at = -1};
-long allocations_left = -1;
 
 /* Books: per inode, when it changed last and when it was synced last. Inodes of one test live on one file system. */
 enum { BOOK_SIZE = 4096 };
@@ -65,14 +64,14 @@ void
 wrapped_disarm(void)
 {
     wrapped.armed = wrapped.interrupted = false;
-    allocations_left = -1;
+    (void)oom_end();
 }
 
 void
 wrapped_reset(void)
 {
     wrapped = (wrapped_calls){.fail_at = -1};
-    allocations_left = -1;
+    (void)oom_end();
     book_len = 0;
 }
 
@@ -380,66 +379,11 @@ __wrap_hv_clock_boot_ms(void)
     return __real_hv_clock_boot_ms() + wrapped.clock_ahead_ms;
 }
 
-static bool
-starved(void)
-{
-    return allocations_left >= 0 && allocations_left-- == 0;
-}
-
-void *__real_malloc(size_t size);
-void *__real_calloc(size_t count, size_t size);
-void *__real_realloc(void *old, size_t size);
-char *__real_strdup(const char *text);
 char *__real_realpath(const char *path, char *to);
-void *__wrap_malloc(size_t size);
-void *__wrap_calloc(size_t count, size_t size);
-void *__wrap_realloc(void *old, size_t size);
-char *__wrap_strdup(const char *text);
 char *__wrap_realpath(const char *path, char *to);
-HV_PRINTF(2, 3) int __wrap_asprintf(char **ret, const char *fmt, ...);
-
-void *
-__wrap_malloc(size_t size)
-{
-    return starved() ? NULL : __real_malloc(size);
-}
-
-void *
-__wrap_calloc(size_t count, size_t size)
-{
-    return starved() ? NULL : __real_calloc(count, size);
-}
-
-void *
-__wrap_realloc(void *old, size_t size)
-{
-    return starved() ? NULL : __real_realloc(old, size);
-}
-
-char *
-__wrap_strdup(const char *text)
-{
-    return starved() ? NULL : __real_strdup(text);
-}
 
 char *
 __wrap_realpath(const char *path, char *to)
 {
-    if (must_fail("realpath"))
-        return NULL;
-    errno = ENOMEM;
-    return starved() ? NULL : __real_realpath(path, to);
-}
-
-int
-__wrap_asprintf(char **ret, const char *fmt, ...)
-{
-    va_list args;
-
-    if (starved())
-        return -1;
-    va_start(args, fmt);
-    int len = vasprintf(ret, fmt, args);
-    va_end(args);
-    return len;
+    return must_fail("realpath") || oom_strikes() ? NULL : __real_realpath(path, to);
 }

@@ -34,7 +34,7 @@ extern wrapped_calls wrapped;
 
 /* No faults, nothing missing, books empty. As long as neither `armed` nor `keeps_books` is set, threads may use the driver. */
 void wrapped_reset(void);
-/* Ends `armed` and `interrupted`; what is missing and the books stay. */
+/* Ends `armed`, `interrupted` and oom_begin(); what is missing and the books stay. */
 void wrapped_disarm(void);
 
 /* For what the books cannot see: the folder or file changed. */
@@ -43,8 +43,5 @@ void wrapped_note_change(int fd);
 /* From the books: whether the file at `path` and the entries of all folders from there up to and including `root` have been
  * synced since they changed last. Prints what is not. */
 bool wrapped_is_durable(const char *root, const char *name);
-
-/* For allocations: number `n` from now on fails, -1: none. */
-extern long allocations_left;
 
 #endif
