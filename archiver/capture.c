@@ -8,6 +8,7 @@
 #include <stdlib.h>
 #include <time.h>
 
+#include "archiver/insist.h"
 #include "archiver/scout.h"
 #include "common/array.h"
 #include "common/clock.h"
@@ -126,6 +127,7 @@ hv_captured_assign(hv_captured *captured, int64_t offset, hv_err *err)
         .generation = captured->generation};
     hv_rc rc = source->ops->assign(source, &assignment, 1, err);
     captured->assigned = rc == HV_OK;
+    captured->assign_at_boot_ms = 0;
     return rc;
 }
 
@@ -139,6 +141,7 @@ hv_captured_unassign(hv_captured *captured)
     if (captured->assigned && source->ops->unassign(source, captured->id.hub, captured->id.number, &err) != HV_OK)
         hv_capture_trouble(captured->capture, captured, &err);
     captured->assigned = false;
+    captured->assign_at_boot_ms = 0;
 }
 
 static void
@@ -298,8 +301,7 @@ close_at_end(hv_captured *captured, void *arg)
     bool clean_end = *(bool *)arg;
 
     close_all(captured, NULL);
-    if (clean_end && captured->open == NULL && captured->sealing == NULL && captured->state == HV_CAPTURED_READING &&
-        hv_captured_has_lost_pending(captured))
+    if (clean_end && hv_captured_owes_gap_lead(captured))
         hv_captured_gap_lead(captured);
 }
 
@@ -324,7 +326,7 @@ finish(hv_capture *capture, bool clean_end)
         for (size_t h = 0; h < capture->hub_count; h++)
             for (int32_t p = 0; p < capture->hubs[h]->partition_count; p++) {
                 hv_captured *captured = capture->hubs[h]->partitions[p];
-                waiting += captured->sealing != NULL;
+                waiting += captured->sealing != NULL || (clean_end && hv_captured_owes_gap_lead(captured));
                 if (captured->sealing != NULL && !captured->sealing_in_engine && captured->identity_wanted == 0 && now < give_up &&
                     now >= captured->retry_at_boot_ms)
                     hv_captured_retry_seal(captured);
@@ -413,10 +415,8 @@ hv_capture_start(hv_engine *engine, hv_source *source, hv_capture **ret, hv_err 
 void
 hv_capture_stop(hv_capture *capture)
 {
-    hv_tell *tell = calloc(1, sizeof *tell);
+    hv_tell *tell = hv_insist(sizeof *tell);
 
-    while (tell == NULL)                /* a stop must arrive */
-        tell = calloc(1, sizeof *tell);
     tell->kind = HV_TELL_STOP;
     hv_capture_tell(capture, tell);
 }

@@ -36,6 +36,7 @@ typedef struct hv_capture_fill {
     hv_event memory_event;              /* next of memory, if has_memory_event */
     bool has_memory_event;
     int64_t need, end;                  /* next offset to ask for; behind the last promised one */
+    bool abandoned;                     /* the hub that promised is gone: nothing more is read */
     hv_gap_cause missing_cause;
 } hv_capture_fill;
 
@@ -58,6 +59,8 @@ struct hv_captured {
     int64_t pending_since_boot_ms;
     int64_t last_look_boot_ms;
     int64_t retry_at_boot_ms, wait_until_boot_ms;
+    int64_t assign_at_boot_ms;          /* when to assign again after a failure that may pass; 0: no need */
+    int64_t failing_since_boot_ms;      /* the first of such failures without progress between; 0: none */
     int64_t ask_at_boot_ms;             /* when to ask for the watermarks again; 0: no need */
     int64_t oldest_unsealed_ms;         /* time stamp of the first event behind position; -1: none read */
     int64_t headroom_said_boot_ms;
@@ -172,6 +175,8 @@ void hv_captured_report(hv_captured *captured, hv_archiver_event event, const hv
 void hv_capture_trouble(hv_capture *capture, const hv_captured *captured, const hv_err *err);
 hv_rc hv_captured_assign(hv_captured *captured, int64_t offset, hv_err *err) HV_MUST_USE;
 void hv_captured_unassign(hv_captured *captured);
+/* Reading cannot go on now: not at all if the failure is no passing one, else from where it stands, a little later. */
+void hv_captured_assign_later(hv_captured *captured, hv_rc rc, const hv_err *err);
 hv_captured_hub *hv_capture_find_hub(hv_capture *capture, const char *name);
 
 /* capture_check.c: ages, memory, the end. */
@@ -184,6 +189,7 @@ bool hv_capture_once_is_done(hv_capture *capture);
 void hv_captured_item(hv_captured *captured, const hv_source_item *item);
 void hv_captured_start_reading(hv_captured *captured, int64_t offset);
 void hv_captured_ask(hv_captured *captured);
+void hv_captured_assign_again(hv_captured *captured);
 void hv_captured_watermarks(hv_captured *captured, const hv_admitted *answer);
 
 /* capture_seal.c: closing cuts, and what comes of it. */
@@ -192,7 +198,7 @@ bool hv_captured_may_close(const hv_captured *captured);
 void hv_captured_sealed(hv_captured *captured, hv_seal_job *job, hv_rc rc, const hv_err *err);
 void hv_captured_retry_seal(hv_captured *captured);
 void hv_captured_gap_lead(hv_captured *captured);
-bool hv_captured_has_lost_pending(const hv_captured *captured);
+bool hv_captured_owes_gap_lead(const hv_captured *captured);     /* events were lost at the end, and nothing says so yet */
 
 typedef struct hv_captured_parts {
     hv_range keep;                      /* offsets outside are left out; the new cut begins at its first */

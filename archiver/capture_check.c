@@ -43,6 +43,8 @@ check_one(hv_captured *captured, void *arg)
 
     if (captured->sealing != NULL && !captured->sealing_in_engine && captured->identity_wanted == 0 && now >= captured->retry_at_boot_ms)
         hv_captured_retry_seal(captured);
+    if (captured->assign_at_boot_ms != 0 && now >= captured->assign_at_boot_ms)
+        hv_captured_assign_again(captured);
     if (captured->ask_at_boot_ms != 0 && now >= captured->ask_at_boot_ms)
         hv_captured_ask(captured);
     if (captured->state == HV_CAPTURED_FILL_WAIT && now >= captured->wait_until_boot_ms)
@@ -51,8 +53,7 @@ check_one(hv_captured *captured, void *arg)
         (now - captured->open->opened_boot_ms >= config->max_age_ms ||
          atomic_load(&captured->open->stored_bytes) >= config->max_bytes))
         hv_captured_close_cut(captured);
-    if (captured->open == NULL && captured->sealing == NULL && hv_captured_has_lost_pending(captured) &&
-        now - captured->pending_since_boot_ms >= config->max_age_ms)
+    if (hv_captured_owes_gap_lead(captured) && now - captured->pending_since_boot_ms >= config->max_age_ms)
         hv_captured_gap_lead(captured);
     check_headroom(captured, now);
 }

@@ -8,6 +8,7 @@
 #include <stdlib.h>
 
 #include "archiver/capture.h"
+#include "archiver/insist.h"
 #include "archiver/scout.h"
 #include "common/clock.h"
 #include "segment/vault_marker.h"
@@ -96,6 +97,7 @@ take_from_memory(hv_capture_fill *fill, int64_t offset, hv_err *err)
 static hv_rc
 prepare(hv_captured *captured, hv_capture_fill *fill, hv_err *err)
 {
+    find_bounds(fill);
     hv_rc rc = hv_cut_new(hv_engine_cut_config(captured->capture->engine), &captured->id, fill->cut.lead->cut.first,
                           hv_clock_boot_ms(), &fill->found, err);
     if (rc == HV_OK && fill->memory != NULL)
@@ -103,45 +105,36 @@ prepare(hv_captured *captured, hv_capture_fill *fill, hv_err *err)
     return rc == HV_OK ? next_memory_event(fill, err) : rc;
 }
 
+/* From the beginning, a little later. */
+static void
+fill_again(hv_captured *captured, hv_rc rc, const hv_err *err)
+{
+    hv_capture_fill *fill = captured->fill;
+
+    hv_cut_reader_free(HV_TAKE(fill->memory_reader));
+    fill->has_memory_event = false;
+    if (fill->found != NULL)
+        hv_cut_wait(fill->found);
+    hv_cut_free(HV_TAKE(fill->found));
+    hv_captured_assign_later(captured, rc, err);
+}
+
 void
 hv_captured_fill_begin(hv_captured *captured, hv_chain_cut *incomplete, hv_cut *memory)
 {
     const hv_archiver_config *config = hv_engine_config(captured->capture->engine);
-    hv_capture_fill *fill = calloc(1, sizeof *fill);
-    hv_err err = {.rc = HV_NOMEM, .msg = "no memory to complete a cut"};
+    hv_capture_fill *fill = hv_insist(sizeof *fill);
 
     hv_captured_unassign(captured);
-    if (fill == NULL) {
-        hv_cut_free(memory);
-        hv_captured_fail(captured, HV_NOMEM, &err);
-        return;
-    }
     captured->fill = fill;
     fill->cut = *incomplete;
     *incomplete = (hv_chain_cut){0};
     fill->memory = memory;
     fill->missing_cause = HV_GAP_UNKNOWN;
-    find_bounds(fill);
-    hv_rc rc = prepare(captured, fill, &err);
-    if (rc != HV_OK) {
-        hv_captured_fail(captured, rc, &err);
-        return;
-    }
     int64_t age_ms = hv_clock_wall_ms() - fill->cut.lead->created_ms;
     int64_t wait_ms = age_ms < 0 || age_ms > config->foreign_wait_ms ? 0 : config->foreign_wait_ms - age_ms;
     captured->state = HV_CAPTURED_FILL_WAIT;
     captured->wait_until_boot_ms = hv_clock_boot_ms() + wait_ms;
-}
-
-void
-hv_captured_fill_read(hv_captured *captured)
-{
-    hv_err err;
-
-    captured->state = HV_CAPTURED_FILLING;
-    hv_rc rc = hv_captured_assign(captured, captured->fill->need, &err);
-    if (rc != HV_OK)
-        hv_captured_fail(captured, rc, &err);
 }
 
 /* Nothing more comes from the hub: the rest of memory, then the put. */
@@ -152,12 +145,33 @@ finish(hv_captured *captured)
     hv_err err;
 
     hv_captured_unassign(captured);
-    hv_rc rc = take_from_memory(fill, INT64_MAX, &err);
+    hv_rc rc = fill->found == NULL ? prepare(captured, fill, &err) : HV_OK;
+    if (rc == HV_OK)
+        rc = take_from_memory(fill, INT64_MAX, &err);
     if (rc != HV_OK) {
-        hv_captured_fail(captured, rc, &err);
+        fill_again(captured, rc, &err);
         return;
     }
+    captured->failing_since_boot_ms = 0;
     hv_captured_send_fill(captured, HV_TAKE(fill->found), &fill->cut, fill->missing_cause);
+}
+
+void
+hv_captured_fill_read(hv_captured *captured)
+{
+    hv_capture_fill *fill = captured->fill;
+    hv_err err;
+
+    captured->state = HV_CAPTURED_FILLING;
+    if (fill->abandoned) {
+        finish(captured);
+        return;
+    }
+    hv_rc rc = fill->found == NULL ? prepare(captured, fill, &err) : HV_OK;
+    if (rc == HV_OK)
+        rc = hv_captured_assign(captured, fill->need, &err);
+    if (rc != HV_OK)
+        fill_again(captured, rc, &err);
 }
 
 void
@@ -177,7 +191,7 @@ hv_captured_fill_item(hv_captured *captured, const hv_source_item *item)
         fill->missing_cause = HV_GAP_TRUNCATION;        /* the log ends before what a lead once read */
     }
     if (rc != HV_OK)
-        hv_captured_fail(captured, rc, &err);
+        fill_again(captured, rc, &err);
     else if (item->kind == HV_SOURCE_END || fill->need >= fill->end || item->event.offset >= fill->end)
         finish(captured);
 }
@@ -205,6 +219,8 @@ void
 hv_captured_fill_abandon(hv_captured *captured)
 {
     captured->fill->missing_cause = HV_GAP_RECREATED;
+    captured->fill->abandoned = true;
+    captured->state = HV_CAPTURED_FILLING;
     finish(captured);
 }
 

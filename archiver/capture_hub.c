@@ -9,6 +9,7 @@
 #include <stdlib.h>
 
 #include "archiver/capture.h"
+#include "archiver/insist.h"
 #include "archiver/scout.h"
 #include "common/array.h"
 #include "common/clock.h"
@@ -53,7 +54,7 @@ find_or_add_hub(hv_capture *capture, const char *name)
     return hub;
 }
 
-static hv_captured *
+static bool
 add_partition(hv_capture *capture, hv_captured_hub *hub, int32_t number)
 {
     hv_captured **more = realloc(hub->partitions, ((size_t)number + 1) * sizeof *more);
@@ -63,7 +64,7 @@ add_partition(hv_capture *capture, hv_captured_hub *hub, int32_t number)
         hub->partitions = more;
     if (more == NULL || captured == NULL) {
         free(captured);
-        return NULL;
+        return false;
     }
     captured->capture = capture;
     captured->hub = hub;
@@ -72,7 +73,7 @@ add_partition(hv_capture *capture, hv_captured_hub *hub, int32_t number)
     captured->once_target = captured->low = captured->high = captured->oldest_unsealed_ms = -1;
     hub->partitions[hub->partition_count++] = captured;
     hv_engine_totals_of(capture->engine)->partitions++;
-    return captured;
+    return true;
 }
 
 /* Begin where the store says the chain ends. */
@@ -94,24 +95,13 @@ begin(hv_captured *captured, uint32_t incarnation, hv_admitted *admitted)
         hv_captured_start_reading(captured, captured->position);
 }
 
-static void
-no_memory(hv_capture *capture)
-{
-    hv_capture_trouble(capture, NULL, &(hv_err){.rc = HV_NOMEM, .msg = "no memory for one more partition"});
-    capture->stopping = true;
-    capture->rc = HV_NOMEM;
-    capture->err = (hv_err){.rc = HV_NOMEM, .msg = "no memory for one more partition"};
-}
-
 void
 hv_capture_admitted(hv_capture *capture, hv_tell *tell)
 {
-    hv_captured_hub *hub = find_or_add_hub(capture, tell->hub);
+    hv_captured_hub *hub;
 
-    if (hub == NULL) {
-        no_memory(capture);
-        return;
-    }
+    while ((hub = find_or_add_hub(capture, tell->hub)) == NULL)
+        hv_insist_pause();
     bool other = hub->incarnation != 0 && hub->incarnation != tell->incarnation;
     hub->incarnation = tell->incarnation;
     hub->policy = tell->policy;
@@ -119,11 +109,9 @@ hv_capture_admitted(hv_capture *capture, hv_tell *tell)
     (void)snprintf(hub->identity, sizeof hub->identity, "%s", tell->identity);
     for (size_t p = 0; p < tell->partition_count; p++) {
         int32_t number = tell->partitions[p].number;
-        hv_captured *captured = number < hub->partition_count ? hub->partitions[number] : add_partition(capture, hub, number);
-        if (captured == NULL) {
-            no_memory(capture);
-            return;
-        }
+        while (number >= hub->partition_count && !add_partition(capture, hub, number))
+            hv_insist_pause();
+        hv_captured *captured = hub->partitions[number];
         if (captured->state == HV_CAPTURED_STOPPED)
             continue;
         begin(captured, tell->incarnation, &tell->partitions[p]);

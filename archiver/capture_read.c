@@ -12,9 +12,10 @@
 #include "archiver/scout.h"
 #include "common/array.h"
 #include "common/clock.h"
+#include "common/random.h"
 #include "segment/vault_marker.h"
 
-enum { ASK_AGAIN_MS = 2000 };
+enum { ASK_AGAIN_MS = 2000, FIRST_PAUSE_MS = 100, LONGEST_PAUSE_MS = 30000 };
 
 static hv_gap_cause
 cause_of_hole(const hv_captured *captured)
@@ -90,23 +91,56 @@ keep_event(hv_captured *captured, const hv_event *event, hv_err *err)
     return HV_OK;
 }
 
-/* An event could not be kept: it stays in the hub, and is asked for again once there is room. */
-static void
-read_again(hv_captured *captured, int64_t offset, hv_rc rc, const hv_err *why)
+/* The pause grows with the time for which nothing but failures came. What there is too little room for is not given up by `once`. */
+void
+hv_captured_assign_later(hv_captured *captured, hv_rc rc, const hv_err *err)
 {
+    const hv_archiver_config *config = hv_engine_config(captured->capture->engine);
+    int64_t now = hv_clock_boot_ms(), first_ms = config->retry_ms > 0 ? config->retry_ms : FIRST_PAUSE_MS;
+
+    if (captured->failing_since_boot_ms == 0)
+        captured->failing_since_boot_ms = now;
+    int64_t pause_ms = now - captured->failing_since_boot_ms;
+    bool too_long = config->once && pause_ms > config->give_up_ms && rc != HV_NOMEM && rc != HV_LIMIT;
+    if (too_long || !hv_engine_may_pass(rc)) {
+        hv_captured_fail(captured, rc, err);
+        return;
+    }
+    hv_capture_trouble(captured->capture, captured, err);
+    hv_captured_unassign(captured);
+    pause_ms = pause_ms < first_ms ? first_ms : pause_ms > LONGEST_PAUSE_MS ? LONGEST_PAUSE_MS : pause_ms;
+    captured->assign_at_boot_ms = now + hv_random_jitter(pause_ms);
+}
+
+void
+hv_captured_assign_again(hv_captured *captured)
+{
+    bool probing = captured->state == HV_CAPTURED_PROBING;
     hv_err err;
 
-    bool hopeless = rc == HV_LIMIT && (captured->open == NULL || captured->open->count == 0);
-    if (hopeless || (rc != HV_LIMIT && rc != HV_NOMEM)) {
+    captured->assign_at_boot_ms = 0;
+    if (captured->state == HV_CAPTURED_FILLING) {
+        hv_captured_fill_read(captured);
+        return;
+    }
+    if (!probing && captured->state != HV_CAPTURED_READING)
+        return;
+    hv_rc rc = hv_captured_assign(captured, probing ? captured->probe_offset : captured->next, &err);
+    if (rc != HV_OK)
+        hv_captured_assign_later(captured, rc, &err);
+}
+
+/* An event could not be kept: it stays in the hub, and is asked for again once there is room. */
+static void
+read_again(hv_captured *captured, hv_rc rc, const hv_err *why)
+{
+    if (rc == HV_LIMIT && (captured->open == NULL || captured->open->count == 0)) {     /* not even alone */
         hv_captured_fail(captured, rc, why);
         return;
     }
-    hv_capture_trouble(captured->capture, captured, why);
     if (captured->open != NULL && captured->open->count > 0 && hv_captured_may_close(captured))
         hv_captured_close_cut(captured);
-    rc = hv_captured_assign(captured, offset, &err);
-    if (rc != HV_OK)
-        hv_captured_fail(captured, rc, &err);
+    hv_captured_assign_later(captured, rc, why);
 }
 
 static void
@@ -121,9 +155,10 @@ read_event(hv_captured *captured, const hv_event *event)
     if (rc == HV_OK)
         rc = keep_event(captured, event, &err);
     if (rc != HV_OK) {
-        read_again(captured, captured->next, rc, &err);
+        read_again(captured, rc, &err);
         return;
     }
+    captured->failing_since_boot_ms = 0;
     atomic_fetch_add_explicit(&totals->events, 1, memory_order_relaxed);
     atomic_fetch_add_explicit(&totals->bytes_in, event->key.len + event->value.len, memory_order_relaxed);
     if (!captured->once_done)
@@ -135,8 +170,12 @@ read_end(hv_captured *captured, int64_t offset)
 {
     hv_err err;
 
-    if (note_absent(captured, offset, cause_of_hole(captured), &err) != HV_OK)
-        return;                         /* the end will be told again */
+    hv_rc rc = note_absent(captured, offset, cause_of_hole(captured), &err);
+    if (rc != HV_OK) {
+        hv_captured_assign_later(captured, rc, &err);   /* and the end is told again */
+        return;
+    }
+    captured->failing_since_boot_ms = 0;
     if (captured->high < offset)
         captured->high = offset;
     captured->once_done = true;         /* nothing more can be read now: an open transaction may hide the rest */
@@ -165,7 +204,7 @@ probe_event(hv_captured *captured, const hv_event *event)
     if (rc == HV_NOT_FOUND)             /* it was a gap for us: says nothing */
         rc = HV_OK;
     if (rc != HV_OK) {
-        hv_captured_fail(captured, rc, &err);
+        hv_captured_assign_later(captured, rc, &err);
         return;
     }
     if (!equal) {
@@ -246,7 +285,7 @@ hv_captured_start_reading(hv_captured *captured, int64_t offset)
     captured->once_done = !probe && captured->once_target >= 0 && captured->next >= captured->once_target;
     hv_rc rc = hv_captured_assign(captured, probe ? captured->probe_offset : offset, &err);
     if (rc != HV_OK)
-        hv_captured_fail(captured, rc, &err);
+        hv_captured_assign_later(captured, rc, &err);
 }
 
 /* The position lies outside the log: expired, or the log is another one. */
@@ -267,7 +306,7 @@ outside(hv_captured *captured, const hv_admitted *answer)
     check_once(captured);
     hv_rc rc = hv_captured_assign(captured, captured->next, &err);
     if (rc != HV_OK)
-        hv_captured_fail(captured, rc, &err);
+        hv_captured_assign_later(captured, rc, &err);
 }
 
 void

@@ -8,11 +8,12 @@
 #include <stdlib.h>
 
 #include "archiver/capture.h"
+#include "archiver/insist.h"
 #include "common/array.h"
 #include "common/clock.h"
 #include "common/random.h"
 
-enum { FIRST_RETRY_MS = 100, LONGEST_RETRY_MS = 30000 };
+enum { FIRST_RETRY_MS = 100, LONGEST_RETRY_MS = 30000, REBUILD_TRIES = 200 };
 
 bool
 hv_captured_may_close(const hv_captured *captured)
@@ -28,10 +29,8 @@ static void
 job_done(void *arg, hv_seal_job *job, hv_rc rc, const hv_err *err)
 {
     hv_captured *captured = arg;
-    hv_tell *tell = calloc(1, sizeof *tell);
+    hv_tell *tell = hv_insist(sizeof *tell);
 
-    while (tell == NULL)                /* the answer must arrive; memory comes back as cuts are freed */
-        tell = calloc(1, sizeof *tell);
     tell->kind = HV_TELL_SEALED;
     tell->job = job;
     tell->rc = rc;
@@ -61,10 +60,8 @@ send(hv_captured *captured, hv_seal_job *job)
 static hv_seal_job *
 new_job(hv_captured *captured)
 {
-    hv_seal_job *job = calloc(1, sizeof *job);
+    hv_seal_job *job = hv_insist(sizeof *job);
 
-    if (job == NULL)
-        return NULL;                    /* the next look at ages and memory tries again */
     job->partition = captured->id;
     job->last_look_boot_ms = &captured->last_look_boot_ms;
     job->owner = captured;
@@ -75,20 +72,17 @@ new_job(hv_captured *captured)
 void
 hv_captured_close_cut(hv_captured *captured)
 {
-    hv_seal_job *job = new_job(captured);
-
     assert(hv_captured_may_close(captured));
-    if (job == NULL)
-        return;
+    hv_seal_job *job = new_job(captured);
     job->cut = HV_TAKE(captured->open);
     captured->oldest_unsealed_ms = captured->oldest_unsealed_ms < 0 ? 0 : captured->oldest_unsealed_ms;
     send(captured, job);
 }
 
 bool
-hv_captured_has_lost_pending(const hv_captured *captured)
+hv_captured_owes_gap_lead(const hv_captured *captured)
 {
-    if (captured->state != HV_CAPTURED_READING)
+    if (captured->state != HV_CAPTURED_READING || captured->open != NULL || captured->sealing != NULL)
         return false;
     for (size_t g = 0; g < captured->pending_count; g++)
         if (captured->pending[g].cause == HV_GAP_RETENTION || captured->pending[g].cause == HV_GAP_TRUNCATION)
@@ -104,13 +98,11 @@ hv_captured_gap_lead(hv_captured *captured)
     hv_err err;
 
     assert(captured->sealing == NULL && captured->open == NULL && captured->pending_count > 0);
-    if (job == NULL)
-        return;
     hv_rc rc = hv_cut_new(hv_engine_cut_config(captured->capture->engine), &captured->id, captured->position, hv_clock_boot_ms(),
                           &job->cut, &err);
     if (rc == HV_OK)
         rc = hv_cut_add_gaps(job->cut, captured->pending, captured->pending_count, &err);
-    if (rc != HV_OK) {
+    if (rc != HV_OK) {                  /* the next look at ages tries again */
         hv_seal_job_free(job);
         return;
     }
@@ -131,11 +123,6 @@ hv_captured_send_fill(hv_captured *captured, hv_cut *found, hv_chain_cut *cut, h
 {
     hv_seal_job *job = new_job(captured);
 
-    if (job == NULL) {
-        hv_captured_fail(captured, HV_NOMEM, &(hv_err){.rc = HV_NOMEM, .msg = "no memory to complete a cut"});
-        hv_cut_free(found);
-        return;
-    }
     job->cut = found;
     job->fill = *cut;
     *cut = (hv_chain_cut){0};
@@ -154,13 +141,6 @@ retry_later(hv_captured *captured, const hv_seal_job *job, const hv_err *err)
     captured->sealing_in_engine = false;
     captured->retry_at_boot_ms = hv_clock_boot_ms() + hv_random_jitter(delay_ms > LONGEST_RETRY_MS ? LONGEST_RETRY_MS : delay_ms);
     hv_capture_trouble(captured->capture, captured, err);
-}
-
-/* A failure that goes away by itself, or when an operator mends credentials or space. Anything else stops the partition. */
-static bool
-may_pass(hv_rc rc)
-{
-    return hv_rc_retriable(rc) || rc == HV_AUTH || rc == HV_LIMIT || rc == HV_NOMEM || rc == HV_CLOSED;
 }
 
 static void
@@ -224,9 +204,8 @@ copy_events(const hv_cut *from, hv_block_coder *coder, int64_t end, hv_cut *to, 
     return rc == HV_NOT_FOUND ? HV_OK : rc;
 }
 
-/* One open cut from the events and gaps of up to two older ones. *ret is NULL if no event is left. */
-hv_rc
-hv_captured_rebuild(hv_captured *captured, const hv_captured_parts *parts, hv_cut **ret, hv_err *err)
+static hv_rc
+rebuild_once(hv_captured *captured, const hv_captured_parts *parts, hv_cut **ret, hv_err *err)
 {
     HV_AUTO(hv_cut_free) hv_cut *cut = NULL;
     hv_block_coder *coder = captured->capture->coder;
@@ -249,6 +228,20 @@ hv_captured_rebuild(hv_captured *captured, const hv_captured_parts *parts, hv_cu
     else
         *ret = NULL;
     return HV_OK;
+}
+
+/* One open cut from the events and gaps of up to two older ones. *ret is NULL if no event is left. For want of memory it tries again for a
+ * while: what it cannot copy is given up, and the hub may not have it any more. */
+hv_rc
+hv_captured_rebuild(hv_captured *captured, const hv_captured_parts *parts, hv_cut **ret, hv_err *err)
+{
+    hv_rc rc = rebuild_once(captured, parts, ret, err);
+
+    for (int tries = 1; rc == HV_NOMEM && tries < REBUILD_TRIES; tries++) {
+        hv_insist_pause();
+        rc = rebuild_once(captured, parts, ret, err);
+    }
+    return rc;
 }
 
 /* Pending gaps below the new position are somebody else's now. */
@@ -304,11 +297,9 @@ empty_fill(hv_captured *captured, hv_seal_job *job)
     hv_cut *nothing = NULL;
     hv_err err;
 
-    hv_rc rc = hv_cut_new(hv_engine_cut_config(captured->capture->engine), &captured->id, job->cut->first, hv_clock_boot_ms(), &nothing, &err);
-    if (rc != HV_OK) {
-        hv_captured_fail(captured, rc, &err);
-        return;
-    }
+    while (hv_cut_new(hv_engine_cut_config(captured->capture->engine), &captured->id, job->cut->first, hv_clock_boot_ms(), &nothing, &err) !=
+           HV_OK)
+        hv_insist_pause();
     hv_cut_wait(job->cut);
     hv_cut_free(job->cut);
     job->cut = nothing;
@@ -379,7 +370,7 @@ drop_memory(hv_captured *captured)
 void
 hv_captured_sealed(hv_captured *captured, hv_seal_job *job, hv_rc rc, const hv_err *err)
 {
-    if (rc != HV_OK && may_pass(rc) && captured->state != HV_CAPTURED_STOPPED) {
+    if (rc != HV_OK && hv_engine_may_pass(rc) && captured->state != HV_CAPTURED_STOPPED) {
         retry_later(captured, job, err);
         return;
     }

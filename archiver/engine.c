@@ -59,10 +59,11 @@ work(void *arg)
     void *job;
     hv_err err;
 
-    if (hv_block_coder_new(&coder, &err) != HV_OK)
-        coder = NULL;                   /* blocks then stay raw, and the sealer compresses them */
-    while (hv_queue_pop(engine->blocks, -1, &job) == HV_OK)
+    while (hv_queue_pop(engine->blocks, -1, &job) == HV_OK) {
+        if (coder == NULL && hv_block_coder_new(&coder, &err) != HV_OK)
+            coder = NULL;               /* the block then stays raw, and the sealer compresses it */
         hv_cut_work(coder, job);
+    }
     hv_block_coder_free(coder);
     return NULL;
 }
@@ -260,6 +261,12 @@ void
 hv_engine_seal_again(hv_engine *engine, hv_seal_job *job)
 {
     push_upload(engine, job);
+}
+
+bool
+hv_engine_may_pass(hv_rc rc)
+{
+    return hv_rc_retriable(rc) || rc == HV_AUTH || rc == HV_LIMIT || rc == HV_NOMEM || rc == HV_CLOSED;
 }
 
 hv_rc

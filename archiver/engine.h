@@ -41,6 +41,9 @@ void hv_engine_seal(hv_engine *engine, hv_seal_job *job, hv_engine_done *done, v
 /* Send a job round again that came back with a failure. */
 void hv_engine_seal_again(hv_engine *engine, hv_seal_job *job);
 
+/* A failure that goes away by itself, or when an operator mends credentials or space. Anything else stops a partition. */
+bool hv_engine_may_pass(hv_rc rc);
+
 /* Record cuts in the caller's thread, behind what the index writer is doing now. */
 hv_rc hv_engine_record(hv_engine *engine, const hv_partition *partition, const hv_index_cut *cuts, size_t count, hv_err *err) HV_MUST_USE;
 hv_rc hv_engine_record_incarnation(hv_engine *engine, const hv_index_incarnation *incarnation, hv_err *err) HV_MUST_USE;

@@ -9,6 +9,7 @@
 #include <time.h>
 
 #include "archiver/incarnation.h"
+#include "archiver/insist.h"
 #include "common/array.h"
 #include "common/clock.h"
 
@@ -55,10 +56,8 @@ struct hv_scout {
 static void
 ask(hv_scout *scout, const question *what)
 {
-    question *copy = malloc(sizeof *copy);
+    question *copy = hv_insist(sizeof *copy);        /* somebody waits for the answer */
 
-    if (copy == NULL)
-        return;
     *copy = *what;
     copy->next = NULL;
     pthread_mutex_lock(&scout->lock);
@@ -106,17 +105,11 @@ hv_scout_claim(hv_scout *scout, const char *hub, uint32_t after, int cause)
 static hv_tell *
 new_tell(hv_tell_kind kind, const char *hub, size_t partitions)
 {
-    hv_tell *tell = calloc(1, sizeof *tell);
+    hv_tell *tell = hv_insist(sizeof *tell);
 
-    if (tell == NULL)
-        return NULL;
     tell->kind = kind;
     (void)snprintf(tell->hub, sizeof tell->hub, "%s", hub);
-    tell->partitions = calloc(partitions + 1, sizeof *tell->partitions);
-    if (tell->partitions == NULL) {
-        free(tell);
-        return NULL;
-    }
+    tell->partitions = hv_insist((partitions + 1) * sizeof *tell->partitions);
     tell->partition_count = partitions;
     return tell;
 }
@@ -264,8 +257,6 @@ admit(hv_scout *scout, known_hub *known, const char *identity, int32_t from, int
     if (rc != HV_OK)
         return rc;
     hv_tell *tell = new_tell(HV_TELL_ADMITTED, known->name, (size_t)(to - from));
-    if (tell == NULL)
-        return no_memory(err);
     tell->incarnation = record.incarnation;
     (void)snprintf(tell->identity, sizeof tell->identity, "%s", identity);
     ask_policy(scout, known, &tell->policy);
@@ -276,14 +267,14 @@ admit(hv_scout *scout, known_hub *known, const char *identity, int32_t from, int
         hv_partition partition;
         hv_admitted *one = &tell->partitions[p - from];
         rc = hv_partition_make(known->name, record.incarnation, p, &partition, err);
-        if (rc == HV_OK && hv_rc_retriable(one->rc)) {          /* a leader that is not there yet: the whole hub is asked again */
+        if (rc == HV_OK && (hv_rc_retriable(one->rc) || one->rc == HV_NOMEM)) {         /* a leader that is not there yet: the whole hub is asked again */
             rc = one->rc;
             *err = one->err;
         }
         if (rc != HV_OK || one->rc != HV_OK)
             continue;
         rc = walk(scout, &partition, one, err);
-        if (rc != HV_OK && !hv_rc_retriable(rc)) {      /* that partition stops; the others go on */
+        if (rc != HV_OK && !hv_engine_may_pass(rc)) {   /* that partition stops; the others go on */
             one->rc = rc;
             one->err = *err;
             rc = HV_OK;
@@ -330,8 +321,6 @@ tell_returned(hv_scout *scout, known_hub *known, const hv_source_hub *hub)
 {
     hv_tell *tell = new_tell(HV_TELL_RETURNED, known->name, (size_t)hub->partitions);
 
-    if (tell == NULL)
-        return;
     (void)snprintf(tell->identity, sizeof tell->identity, "%s", hub->identity);
     for (int32_t p = 0; p < hub->partitions; p++)
         tell->partitions[p].number = p;
@@ -350,8 +339,6 @@ tell_other(hv_scout *scout, const known_hub *known, const hv_source_hub *hub)
 {
     hv_tell *tell = new_tell(HV_TELL_OTHER, known->name, 0);
 
-    if (tell == NULL)
-        return;
     (void)snprintf(tell->identity, sizeof tell->identity, "%s", hub->identity);
     hv_capture_tell(scout->capture, tell);
 }
@@ -361,8 +348,6 @@ tell_policy(hv_scout *scout, known_hub *known)
 {
     hv_tell *tell = new_tell(HV_TELL_POLICY, known->name, 0);
 
-    if (tell == NULL)
-        return;
     ask_policy(scout, known, &tell->policy);
     hv_capture_tell(scout->capture, tell);
 }
@@ -405,8 +390,6 @@ discover(hv_scout *scout)
     hv_tell *tell = new_tell(HV_TELL_DISCOVERED, "", 0);
     hv_err err, last_err;
 
-    if (tell == NULL)
-        return;
     tell->rc = source->ops->hubs(source, ASK_MS, &hubs, &count, &last_err);
     for (size_t h = 0; tell->rc == HV_OK && h < count && !is_stopping(scout); h++) {
         hv_rc rc = meet(scout, &hubs[h], &err);
@@ -432,8 +415,6 @@ answer_watermarks(hv_scout *scout, const question *what)
 {
     hv_tell *tell = new_tell(HV_TELL_WATERMARKS, what->hub, 1);
 
-    if (tell == NULL)
-        return;
     tell->partitions[0].number = what->partition;
     fill_watermarks(scout, tell, true);
     hv_capture_tell(scout->capture, tell);
@@ -445,10 +426,6 @@ answer_identities(hv_scout *scout)
     hv_source *source = scout->capture->source;
     hv_tell *tell = new_tell(HV_TELL_IDENTITIES, "", 0);
 
-    while (tell == NULL) {              /* somebody waits for it */
-        (void)nanosleep(&(struct timespec){.tv_nsec = 10000000L}, NULL);
-        tell = new_tell(HV_TELL_IDENTITIES, "", 0);
-    }
     tell->rc = source->ops->hubs(source, ASK_MS, &tell->hubs, &tell->hub_count, &tell->err);
     hv_capture_tell(scout->capture, tell);
 }

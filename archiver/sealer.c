@@ -188,9 +188,10 @@ static hv_rc
 found_ours(hv_seal_job *job, hv_err *err)
 {
     const hv_segment_header *lead = job->segments[0].header;
-    hv_index_cut cut = {.range = lead->cut, .segment_count = job->segment_count, .gap_count = lead->gap_count};
+    hv_index_cut cut = {.range = lead->cut, .gap_count = lead->gap_count};
 
     cut.segments = calloc(job->segment_count, sizeof *cut.segments);
+    cut.segment_count = cut.segments == NULL ? 0 : job->segment_count;
     cut.gaps = malloc(lead->gap_count * sizeof *cut.gaps + 1);
     hv_rc rc = cut.segments == NULL || cut.gaps == NULL ? hv_err_set(err, HV_NOMEM, "no memory for the facts of a cut") : HV_OK;
     if (rc == HV_OK && lead->gap_count > 0)

@@ -294,6 +294,8 @@ hv_seal_job_free(hv_seal_job *job)
     if (job == NULL)
         return;
     drop_segments(job);
+    if (job->cut != NULL)
+        hv_cut_wait(job->cut);
     hv_cut_free(job->cut);
     hv_chain_cut_clear(&job->fill);
     hv_chain_cut_clear(&job->incomplete);

@@ -8,6 +8,7 @@
 #include <stdlib.h>
 #include <time.h>
 
+#include "common/array.h"
 #include "source/scripted_state.h"
 
 static void
@@ -101,28 +102,30 @@ scripted_hubs(hv_source *source, int timeout_ms, hv_source_hub **ret, size_t *co
     hv_rc rc = question_allowed(s, err);
     for (hv_scripted_hub_state *hub = s->locked.hubs; hub != NULL; hub = hub->next)
         found += hub->facts.partitions > 0;
-    if (rc == HV_OK) {
-        *ret = hv_scripted_never_null(calloc(found + 1, sizeof **ret));
-        *count = 0;
-        for (hv_scripted_hub_state *hub = s->locked.hubs; hub != NULL; hub = hub->next)
-            if (hub->facts.partitions > 0)
-                (*ret)[(*count)++] = hub->facts;
-    }
+    hv_source_hub *hubs = rc != HV_OK ? NULL : calloc(found + 1, sizeof *hubs);
+    if (rc == HV_OK && hubs == NULL)
+        rc = hv_err_set(err, HV_NOMEM, "no memory for %zu hubs", found);
+    found = 0;
+    for (hv_scripted_hub_state *hub = s->locked.hubs; rc == HV_OK && hub != NULL; hub = hub->next)
+        if (hub->facts.partitions > 0)
+            hubs[found++] = hub->facts;
     hv_scripted_unlock(s);
-    return rc;
+    if (rc != HV_OK)
+        return rc;
+    *ret = hubs;
+    *count = found;
+    return HV_OK;
 }
 
-static void
-assign_one(hv_scripted *s, const hv_source_assignment *wanted)
+static hv_rc
+assign_one(hv_scripted *s, const hv_source_assignment *wanted, hv_err *err)
 {
     hv_scripted_assignment *at = find_assignment(s, wanted->hub, wanted->partition);
 
     assert(wanted->offset >= 0 && strlen(wanted->hub) < HV_HUB_SIZE);
     if (at == NULL) {
-        if (s->locked.assigned == s->locked.allocated) {
-            s->locked.allocated = s->locked.allocated == 0 ? 16 : s->locked.allocated * 2;
-            s->locked.assignments = hv_scripted_never_null(realloc(s->locked.assignments, s->locked.allocated * sizeof *at));
-        }
+        if (!hv_array_room(&s->locked.assignments, s->locked.assigned, &s->locked.allocated, sizeof *at))
+            return hv_err_set(err, HV_NOMEM, "no memory for one more partition of hub '%s'", wanted->hub);
         at = &s->locked.assignments[s->locked.assigned++];
         *at = (hv_scripted_assignment){.partition = wanted->partition};
         memcpy(at->hub, wanted->hub, strlen(wanted->hub));
@@ -132,6 +135,7 @@ assign_one(hv_scripted *s, const hv_source_assignment *wanted)
     at->next = wanted->offset;
     at->end_told = -1;
     at->lost = false;
+    return HV_OK;
 }
 
 static hv_rc
@@ -139,12 +143,13 @@ scripted_assign(hv_source *source, const hv_source_assignment *assignments, size
 {
     hv_scripted *s = (hv_scripted *)source;
 
-    (void)err;
+    hv_rc rc = HV_OK;
+
     hv_scripted_lock(s);
-    for (size_t i = 0; i < count; i++)
-        assign_one(s, &assignments[i]);
+    for (size_t i = 0; rc == HV_OK && i < count; i++)
+        rc = assign_one(s, &assignments[i], err);
     hv_scripted_unlock_changed(s);
-    return HV_OK;
+    return rc;
 }
 
 static hv_rc

@@ -220,6 +220,8 @@ int
 main(void)
 {
     TCase *tests = tcase_create("capture faults");
+
+    scratch_dir_use_memory();
     tcase_set_timeout(tests, 170);
     tcase_add_checked_fixture(tests, setup, teardown);
     tcase_add_loop_test(tests, no_failing_storage_call_loses_or_doubles_an_event, 0, STORAGE_FAULTS);

@@ -5,6 +5,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <sys/stat.h>
+#include <unistd.h>
 
 scratch_dir
 scratch_dir_make(void)
@@ -37,4 +38,11 @@ scratch_dir_remove(const scratch_dir *dir)
 {
     ck_assert_int_eq(nftw(dir->path, make_removable, 16, FTW_PHYS), 0);
     ck_assert_int_eq(nftw(dir->path, remove_one, 16, FTW_DEPTH | FTW_PHYS), 0);
+}
+
+void
+scratch_dir_use_memory(void)
+{
+    if (access("/dev/shm", W_OK) == 0)
+        (void)setenv("TMPDIR", "/dev/shm", 0);
 }

@@ -10,4 +10,8 @@ typedef struct scratch_dir {
 scratch_dir scratch_dir_make(void);
 void scratch_dir_remove(const scratch_dir *dir);
 
+/* For main(): scratch folders from now on in memory, where the machine has such a place and $TMPDIR names none. For tests that do
+ * very many commits and do not look at what the disk does. */
+void scratch_dir_use_memory(void);
+
 #endif

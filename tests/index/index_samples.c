@@ -237,13 +237,6 @@ sample_dump(hv_index *index, hv_buf *to)
     ck_hv_ok(hv_buf_check(to, &err));
 }
 
-void
-sample_use_memory_disk(void)
-{
-    if (access("/dev/shm", W_OK) == 0)
-        setenv("TMPDIR", "/dev/shm", 0);
-}
-
 hv_index *
 sample_open(const char *dir, uint64_t map_bytes)
 {

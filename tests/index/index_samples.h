@@ -44,10 +44,6 @@ bool sample_cuts_equal(const hv_index_cut *a, const hv_index_cut *b);
 /* hv_index_dump() as one text; fails the test if it cannot. */
 void sample_dump(hv_index *index, hv_buf *to);
 
-/* For main(): scratch folders from now on in memory, where the machine has such a place and $TMPDIR names none. For tests that do
- * very many commits and do not look at what the disk does. */
-void sample_use_memory_disk(void);
-
 /* Opens or fails the test. */
 hv_index *sample_open(const char *dir, uint64_t map_bytes);
 

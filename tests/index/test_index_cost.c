@@ -139,7 +139,7 @@ END_TEST
 int
 main(void)
 {
-    sample_use_memory_disk();
+    scratch_dir_use_memory();
     TCase *tests = tcase_create("index cost");
     tcase_set_timeout(tests, 120);
     tcase_add_loop_test(tests, a_lookup_by_offset_reads_a_handful_of_entries, 0, 5);

@@ -182,7 +182,7 @@ END_TEST
 int
 main(void)
 {
-    sample_use_memory_disk();
+    scratch_dir_use_memory();
     TCase *tests = tcase_create("index disk faults");
     tcase_add_loop_test(tests, a_write_or_sync_that_fails_once_loses_nothing, DISK_ERROR, DISK_SHORT + 1);
     tcase_add_loop_test(tests, a_disk_that_goes_on_failing_loses_nothing, DISK_ERROR, DISK_SHORT + 1);

@@ -564,7 +564,7 @@ END_TEST
 int
 main(void)
 {
-    sample_use_memory_disk();
+    scratch_dir_use_memory();
     TCase *tests = tcase_create("index faults");
     tcase_set_timeout(tests, 120);
     tcase_add_loop_test(tests, any_call_that_fails_before_its_effect_leaves_the_old_state_or_the_new_one, 0, 4);

@@ -386,7 +386,7 @@ END_TEST
 int
 main(void)
 {
-    sample_use_memory_disk();
+    scratch_dir_use_memory();
     TCase *tests = tcase_create("index model");
     tcase_add_loop_test(tests, every_answer_equals_that_of_a_model_which_searches_arrays, 0, 8);
     tcase_add_loop_test(tests, following_find_time_by_its_ends_finds_every_cut_of_a_window_once, 0, 4);

@@ -97,7 +97,7 @@ END_TEST
 int
 main(void)
 {
-    sample_use_memory_disk();
+    scratch_dir_use_memory();
     TCase *tests = tcase_create("index out of memory");
     tcase_add_test(tests, running_out_of_memory_anywhere_is_reported_and_leaves_nothing_behind);
     return ck_hv_run("index out of memory", tests);

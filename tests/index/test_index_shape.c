@@ -321,7 +321,7 @@ END_TEST
 int
 main(void)
 {
-    sample_use_memory_disk();
+    scratch_dir_use_memory();
     TCase *tests = tcase_create("index shape");
     tcase_set_timeout(tests, 120);
     tcase_add_checked_fixture(tests, set_up, tear_down);
