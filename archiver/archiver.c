@@ -5,14 +5,16 @@
 
 #include "archiver/capture.h"
 #include "archiver/engine.h"
+#include "archiver/index_follower.h"
 
 struct hv_archiver {
     hv_engine *engine;
+    hv_index_follower *follower;              /* NULL: nothing is followed */
     hv_capture **captures;
     size_t capture_count;
 };
 
-/* Ends the captures that run, then the engine. The first failure. */
+/* Ends the captures that run, then the follower. The first failure. */
 static hv_rc
 end(hv_archiver *archiver, hv_err *err)
 {
@@ -27,6 +29,8 @@ end(hv_archiver *archiver, hv_err *err)
         }
     }
     archiver->capture_count = 0;
+    hv_index_follower_stop(archiver->follower);
+    archiver->follower = NULL;
     return first;
 }
 
@@ -57,8 +61,13 @@ hv_archiver_start(const hv_archiver_config *config, hv_archiver **ret, hv_err *e
     if (archiver->captures == NULL)
         return hv_err_set(err, HV_NOMEM, "no memory for %zu captures", config->source_count);
     hv_rc rc = hv_engine_new(config, &archiver->engine, err);
+    if (rc == HV_OK && config->follow_ms > 0)
+        rc = hv_index_follower_start(archiver->engine, &archiver->follower, err);
+    if (rc == HV_OK)
+        hv_engine_set_follower(archiver->engine, archiver->follower);
     for (size_t s = 0; rc == HV_OK && s < config->source_count; s++) {
-        rc = hv_capture_start(archiver->engine, config->sources[s], &archiver->captures[s], err);
+        hv_membership *membership = config->memberships == NULL ? NULL : config->memberships[s];
+        rc = hv_capture_start(archiver->engine, config->sources[s], membership, &archiver->captures[s], err);
         archiver->capture_count += rc == HV_OK;
     }
     if (rc == HV_OK)
@@ -90,7 +99,9 @@ hv_archiver_totals_read(hv_archiver *archiver, hv_archiver_totals *ret)
     *ret = (hv_archiver_totals){.events = totals->events, .cuts = totals->cuts, .segments = totals->segments,
         .adopted = totals->adopted, .gap_offsets = totals->gap_offsets, .bytes_in = totals->bytes_in,
         .bytes_stored = totals->bytes_stored, .hubs = totals->hubs, .partitions = totals->partitions, .stopped = totals->stopped,
-        .memory_bytes = hv_engine_budget(archiver->engine)->used};
+        .memory_bytes = hv_engine_budget(archiver->engine)->used, .assigned = totals->assigned, .rebalances = totals->rebalances,
+        .lost = totals->lost, .abandoned = totals->abandoned, .followed_cuts = totals->followed_cuts,
+        .followed_segments = totals->followed_segments, .follow_looks = totals->follow_looks};
     for (size_t c = 0; c < archiver->capture_count; c++)
         ret->behind += archiver->captures[c]->behind;
 }

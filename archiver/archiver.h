@@ -1,8 +1,9 @@
 /*
- * Archiver: captures every hub of its sources into the vault, exactly as the capture protocol says.
+ * Archiver: captures every hub of its sources into the vault, exactly as the capture protocol says; or, as a member of a group, those
+ * partitions that it is given.
  *
  * Threads: per source one that polls and owns the open cuts, and one that asks (discovery, start of a partition, watermarks); shared
- * by all: block workers, uploaders, one index writer. They hand work over by queues. Nothing is ever dropped: when the store or the
+ * by all: block workers, uploaders, one index writer, and one that follows what other archivers put. They hand work over by queues. Nothing is ever dropped: when the store or the
  * budget does not keep up, polling stops.
  */
 #ifndef HV_ARCHIVER_ARCHIVER_H
@@ -11,6 +12,7 @@
 #include "common/event.h"
 #include "index/index.h"
 #include "segment/header.h"
+#include "source/membership.h"
 #include "source/source.h"
 #include "storage/storage.h"
 
@@ -24,6 +26,10 @@ typedef enum hv_archiver_event {
     HV_ARCHIVER_INCARNATION,            /* a hub was deleted and created again: cause in text */
     HV_ARCHIVER_TROUBLE,                /* something failed and is tried again: err */
     HV_ARCHIVER_STOPPED,                /* a partition is not captured any more until an operator acts: err */
+    HV_ARCHIVER_ASSIGNED,               /* the group has given us `count` partitions more, or none: a rebalance */
+    HV_ARCHIVER_REVOKED,                /* the group has taken `count` partitions back, and they are given up now; text: what was left */
+    HV_ARCHIVER_LOST,                   /* `count` partitions are not ours any more, without having been asked for */
+    HV_ARCHIVER_FOLLOWED,               /* a cut that another archiver put into a partition of its own is indexed: range, count, bytes */
     HV_ARCHIVER_HEADROOM,               /* the source will expire what is not sealed in `headroom_ms` */
 } hv_archiver_event;
 
@@ -42,6 +48,7 @@ typedef struct hv_archiver_report {
 typedef struct hv_archiver_config {
     hv_source *const *sources;          /* borrowed */
     size_t source_count;
+    hv_membership *const *memberships;  /* borrowed; one per source, which says what of it is ours. NULL: everything is */
     hv_storage *storage;                /* borrowed */
     hv_index *index;                    /* borrowed, for writing */
     const char *vault;
@@ -53,6 +60,7 @@ typedef struct hv_archiver_config {
     int64_t memory_bytes;               /* of all events held, open and being sealed */
     unsigned workers, uploaders;        /* 0: as many as cores; 4 */
     bool once;                          /* up to the high watermarks at the start, seal, end */
+    int64_t follow_ms;                  /* how often to look for what other archivers put; 0: never */
     int64_t discovery_ms;               /* how often to look for new hubs and partitions */
     int64_t headroom_warning_ms;        /* report when less is left */
     bool commit;                        /* courtesy commits */
@@ -82,6 +90,11 @@ typedef struct hv_archiver_totals {
     int64_t hubs, partitions, stopped;
     int64_t behind;                     /* events between what is sealed and the last known high watermarks */
     int64_t memory_bytes;               /* now */
+    int64_t assigned;                   /* partitions that are ours now, by a group or because all are */
+    int64_t rebalances, lost;           /* of the groups; partitions that were lost */
+    int64_t abandoned;                  /* cuts that were dropped from memory because their partition was taken or lost */
+    int64_t followed_cuts, followed_segments;   /* of other archivers, indexed by following */
+    int64_t follow_looks;               /* questions for the next lead of a followed partition */
 } hv_archiver_totals;
 
 void hv_archiver_totals_read(hv_archiver *archiver, hv_archiver_totals *ret);

@@ -24,6 +24,7 @@ hv_tell_free(hv_tell *tell)
         hv_chain_cut_clear(&tell->partitions[p].incomplete);
     free(tell->partitions);
     free(tell->hubs);
+    free(tell->members);
     hv_seal_job_free(tell->job);
     free(tell);
 }
@@ -202,7 +203,13 @@ handle(hv_capture *capture, hv_tell *tell)
         handle_sealed(capture, tell);
         break;
     case HV_TELL_ADMITTED:
-        hv_capture_admitted(capture, tell);
+        if (capture->membership != NULL)
+            hv_capture_group_admitted(capture, tell);
+        else
+            hv_capture_admitted(capture, tell);
+        break;
+    case HV_TELL_MEMBERSHIP:
+        hv_capture_membership(capture, tell);
         break;
     case HV_TELL_RETURNED:
         hv_capture_returned(capture, tell);
@@ -272,7 +279,7 @@ static void
 poll_some(hv_capture *capture)
 {
     const hv_budget *budget = hv_engine_budget(capture->engine);
-    bool waiting = capture->sealing_count > 0 || hv_engine_config(capture->engine)->once || !capture->discovered;
+    bool waiting = capture->sealing_count > 0 || capture->release.active || hv_engine_config(capture->engine)->once || !capture->discovered;
     int timeout_ms = waiting ? BUSY_POLL_MS : IDLE_POLL_MS;
 
     for (int i = 0; i < ITEMS_PER_TURN && !capture->stopping; i++) {
@@ -312,6 +319,13 @@ unassign_one(hv_captured *captured, void *arg)
     hv_captured_unassign(captured);
 }
 
+static void
+leave_group(hv_capture *capture)
+{
+    if (capture->membership != NULL)
+        capture->membership->ops->leave(capture->membership);
+}
+
 /* Seal what is open and wait for everything that is under way. A store that does not answer is not waited for: what is unsealed is in the hub. */
 static void
 finish(hv_capture *capture, bool clean_end)
@@ -326,7 +340,8 @@ finish(hv_capture *capture, bool clean_end)
         for (size_t h = 0; h < capture->hub_count; h++)
             for (int32_t p = 0; p < capture->hubs[h]->partition_count; p++) {
                 hv_captured *captured = capture->hubs[h]->partitions[p];
-                waiting += captured->sealing != NULL || (clean_end && hv_captured_owes_gap_lead(captured));
+                waiting += captured->state != HV_CAPTURED_FOREIGN &&
+                           (captured->sealing != NULL || (clean_end && hv_captured_owes_gap_lead(captured)));
                 if (captured->sealing != NULL && !captured->sealing_in_engine && captured->identity_wanted == 0 && now < give_up &&
                     now >= captured->retry_at_boot_ms)
                     hv_captured_retry_seal(captured);
@@ -334,12 +349,14 @@ finish(hv_capture *capture, bool clean_end)
         if (capture->sealing_count == 0 && (waiting == 0 || now >= give_up))
             break;
         hv_capture_check_identities(capture);
+        hv_capture_check_group(capture);
         wait_told(capture, BUSY_POLL_MS);
         handle_told(capture);
     }
+    leave_group(capture);               /* whoever gets our partitions finds what we sealed */
     for (size_t h = 0; capture->rc == HV_OK && h < capture->hub_count; h++)
         for (int32_t p = 0; p < capture->hubs[h]->partition_count; p++)
-            if (capture->hubs[h]->partitions[p]->sealing != NULL)
+            if (capture->hubs[h]->partitions[p]->sealing != NULL && capture->hubs[h]->partitions[p]->state != HV_CAPTURED_FOREIGN)
                 keep_first_failure(capture, HV_UNAVAILABLE, &(hv_err){.rc = HV_UNAVAILABLE,
                     .msg = "the last cuts could not be sealed; they will be read from the hub again"});
 }
@@ -353,6 +370,7 @@ run(void *arg)
     while (!capture->stopping && !clean_end) {
         handle_told(capture);
         hv_capture_check(capture);
+        hv_capture_check_group(capture);
         hv_capture_relieve_memory(capture);
         clean_end = hv_capture_once_is_done(capture);
         if (!clean_end)
@@ -383,7 +401,7 @@ capture_free(hv_capture *capture)
 HV_DEFINE_AUTO(hv_capture, capture_free);
 
 hv_rc
-hv_capture_start(hv_engine *engine, hv_source *source, hv_capture **ret, hv_err *err)
+hv_capture_start(hv_engine *engine, hv_source *source, hv_membership *membership, hv_capture **ret, hv_err *err)
 {
     HV_AUTO(capture_free) hv_capture *capture = calloc(1, sizeof *capture);
     pthread_condattr_t monotonic;
@@ -392,6 +410,7 @@ hv_capture_start(hv_engine *engine, hv_source *source, hv_capture **ret, hv_err 
         return hv_err_set(err, HV_NOMEM, "no memory for a capture");
     capture->engine = engine;
     capture->source = source;
+    capture->membership = membership;
     capture->started_boot_ms = hv_clock_boot_ms();
     capture->locked.last = &capture->locked.first;
     pthread_mutex_init(&capture->lock, NULL);
@@ -401,11 +420,16 @@ hv_capture_start(hv_engine *engine, hv_source *source, hv_capture **ret, hv_err 
     pthread_condattr_destroy(&monotonic);
     hv_rc rc = hv_block_coder_new(&capture->coder, err);
     if (rc == HV_OK)
+        rc = hv_capture_join_group(capture, err);
+    if (rc == HV_OK)
         rc = hv_scout_start(capture, &capture->scout, err);
-    if (rc != HV_OK)
+    if (rc != HV_OK) {
+        leave_group(capture);
         return rc;
+    }
     if (pthread_create(&capture->thread, NULL, run, capture) != 0) {
         hv_scout_stop(capture->scout);
+        leave_group(capture);
         return hv_err_set(err, HV_IO, "cannot start the capture thread");
     }
     *ret = HV_TAKE(capture);

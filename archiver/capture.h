@@ -25,6 +25,8 @@ typedef enum hv_captured_state {
     HV_CAPTURED_FILL_SEALING,
     HV_CAPTURED_GONE,                   /* the hub does not exist now */
     HV_CAPTURED_STOPPED,                /* until an operator acts */
+    HV_CAPTURED_RELEASING,              /* the group wants it back: what was read is being sealed, nothing more is read */
+    HV_CAPTURED_FOREIGN,                /* not ours. `sealing` may be a job that was abandoned and has not come back yet */
 } hv_captured_state;
 
 /* A cut that lacks siblings, and what has been found of the promised events. */
@@ -48,6 +50,9 @@ struct hv_captured {
     hv_captured_state state;
     uint64_t generation;                /* of the assignment at the source; older items are stale */
     bool assigned;
+    bool owned;                         /* ours: always, unless there is a group */
+    uint64_t ownership;                 /* grows with each assignment by the group: tells an answer to an earlier one */
+    bool admission_asked;               /* the scout was asked to admit it, under this ownership */
     int64_t position;                   /* end of the chain as indexed */
     int64_t next;                       /* everything below has been delivered, or is proven absent */
     int64_t low, high;                  /* watermarks as last heard; -1: never */
@@ -80,6 +85,7 @@ struct hv_captured_hub {
     hv_source_hub_policy policy;
     hv_captured **partitions;           /* by number; owned */
     int32_t partition_count;
+    int64_t admit_again_boot_ms;        /* group: after a failure, not before */
     bool gone;                          /* told GONE, not yet seen again */
     bool leaving;                       /* a new incarnation is due as soon as everything read is sealed */
     bool claim_asked;
@@ -89,6 +95,7 @@ struct hv_captured_hub {
 /* What the scout found out about one partition that it was asked to admit. */
 typedef struct hv_admitted {
     int32_t number;
+    uint64_t ownership;                 /* as asked */
     int64_t position;
     bool has_incomplete;
     hv_chain_cut incomplete;
@@ -99,7 +106,8 @@ typedef struct hv_admitted {
 
 typedef enum hv_tell_kind {
     HV_TELL_SEALED,                     /* job, rc, err */
-    HV_TELL_ADMITTED,                   /* hub, identity, incarnation, policy, partitions */
+    HV_TELL_ADMITTED,                   /* hub, identity, incarnation, policy, partitions; claimed; or rc, err and the numbers only */
+    HV_TELL_MEMBERSHIP,                 /* change, with partitions of its own */
     HV_TELL_RETURNED,                   /* hub, partitions with low and high only: a hub that was gone is there again */
     HV_TELL_POLICY,                     /* hub, policy */
     HV_TELL_OTHER,                      /* hub, identity: it is listed under another identity now */
@@ -121,8 +129,11 @@ typedef struct hv_tell {
     hv_source_hub_policy policy;
     hv_admitted *partitions;
     size_t partition_count;
+    bool claimed;                       /* the answer to hv_scout_claim() */
     hv_source_hub *hubs;
     size_t hub_count;
+    hv_membership_change change;
+    hv_member_partition *members;       /* of the change; owned */
 } hv_tell;
 
 void hv_tell_free(hv_tell *tell);
@@ -130,6 +141,7 @@ void hv_tell_free(hv_tell *tell);
 struct hv_capture {
     hv_engine *engine;
     hv_source *source;
+    hv_membership *membership;          /* NULL: everything is ours */
     hv_scout *scout;
     hv_block_coder *coder;
     pthread_t thread;
@@ -144,6 +156,13 @@ struct hv_capture {
     uint64_t identity_asked;            /* number of the last question for identities */
     bool identity_open;                 /* it has no answer yet */
     int64_t identity_again_boot_ms;     /* after a failure: not before */
+    int64_t admit_boot_ms;              /* group: when to ask for admissions again */
+    struct {                            /* what the group wants back now */
+        bool active;
+        uint64_t revocation;
+        int64_t by_boot_ms;
+        size_t count, abandoned;        /* partitions; cuts */
+    } release;
     hv_rc rc;                           /* first failure; read after the thread was joined */
     hv_err err;
     bool refused;                       /* the source was told that our credentials are wrong */
@@ -159,7 +178,8 @@ struct hv_capture {
     _Atomic int64_t behind;
 };
 
-hv_rc hv_capture_start(hv_engine *engine, hv_source *source, hv_capture **ret, hv_err *err) HV_MUST_USE;
+/* membership NULL: every partition of the source is ours. It is started, and left at the end, by the capture. */
+hv_rc hv_capture_start(hv_engine *engine, hv_source *source, hv_membership *membership, hv_capture **ret, hv_err *err) HV_MUST_USE;
 void hv_capture_stop(hv_capture *capture);
 bool hv_capture_ended(hv_capture *capture);
 /* Waits for the thread and frees everything. */
@@ -199,6 +219,7 @@ void hv_captured_sealed(hv_captured *captured, hv_seal_job *job, hv_rc rc, const
 void hv_captured_retry_seal(hv_captured *captured);
 void hv_captured_gap_lead(hv_captured *captured);
 bool hv_captured_owes_gap_lead(const hv_captured *captured);     /* events were lost at the end, and nothing says so yet */
+void hv_captured_drop_memory(hv_captured *captured);    /* the open cut, and what is pending */
 
 typedef struct hv_captured_parts {
     hv_range keep;                      /* offsets outside are left out; the new cut begins at its first */
@@ -236,5 +257,14 @@ void hv_captured_gone(hv_captured *captured);
 void hv_captured_other_hub(hv_captured *captured, int cause);
 void hv_capture_claim_if_clean(hv_captured_hub *hub);
 void hv_capture_hub_free(hv_captured_hub *hub);
+hv_captured_hub *hv_capture_add_hub(hv_capture *capture, const char *name);     /* or the one there is */
+hv_captured *hv_capture_add_partition(hv_capture *capture, hv_captured_hub *hub, int32_t number);      /* the same */
+void hv_captured_begin(hv_captured *captured, uint32_t incarnation, hv_admitted *admitted);
+
+/* capture_group.c: partitions that come and go with a group. */
+hv_rc hv_capture_join_group(hv_capture *capture, hv_err *err) HV_MUST_USE;
+void hv_capture_membership(hv_capture *capture, hv_tell *tell);
+void hv_capture_group_admitted(hv_capture *capture, hv_tell *tell);
+void hv_capture_check_group(hv_capture *capture);
 
 #endif

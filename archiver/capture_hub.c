@@ -9,6 +9,7 @@
 #include <stdlib.h>
 
 #include "archiver/capture.h"
+#include "archiver/index_follower.h"
 #include "archiver/insist.h"
 #include "archiver/scout.h"
 #include "common/array.h"
@@ -38,16 +39,16 @@ hv_capture_hub_free(hv_captured_hub *hub)
     free(hub);
 }
 
-static hv_captured_hub *
-find_or_add_hub(hv_capture *capture, const char *name)
+hv_captured_hub *
+hv_capture_add_hub(hv_capture *capture, const char *name)
 {
     hv_captured_hub *hub = hv_capture_find_hub(capture, name);
 
     if (hub != NULL)
         return hub;
-    if (!hv_array_room(&capture->hubs, capture->hub_count, &capture->hub_room, sizeof *capture->hubs) ||
-        (hub = calloc(1, sizeof *hub)) == NULL)
-        return NULL;
+    while (!hv_array_room(&capture->hubs, capture->hub_count, &capture->hub_room, sizeof *capture->hubs))
+        hv_insist_pause();
+    hub = hv_insist(sizeof *hub);
     (void)snprintf(hub->name, sizeof hub->name, "%s", name);
     capture->hubs[capture->hub_count++] = hub;
     hv_engine_totals_of(capture->engine)->hubs++;
@@ -55,8 +56,9 @@ find_or_add_hub(hv_capture *capture, const char *name)
 }
 
 static bool
-add_partition(hv_capture *capture, hv_captured_hub *hub, int32_t number)
+add_partition(hv_capture *capture, hv_captured_hub *hub)
 {
+    int32_t number = hub->partition_count;
     hv_captured **more = realloc(hub->partitions, ((size_t)number + 1) * sizeof *more);
     hv_captured *captured = calloc(1, sizeof *captured);
 
@@ -71,15 +73,31 @@ add_partition(hv_capture *capture, hv_captured_hub *hub, int32_t number)
     captured->id.number = number;
     (void)snprintf(captured->id.hub, sizeof captured->id.hub, "%s", hub->name);
     captured->once_target = captured->low = captured->high = captured->oldest_unsealed_ms = -1;
+    captured->owned = capture->membership == NULL;
+    captured->state = captured->owned ? HV_CAPTURED_WAITING : HV_CAPTURED_FOREIGN;
     hub->partitions[hub->partition_count++] = captured;
     hv_engine_totals_of(capture->engine)->partitions++;
+    hv_engine_totals_of(capture->engine)->assigned += captured->owned;
     return true;
 }
 
-/* Begin where the store says the chain ends. */
-static void
-begin(hv_captured *captured, uint32_t incarnation, hv_admitted *admitted)
+hv_captured *
+hv_capture_add_partition(hv_capture *capture, hv_captured_hub *hub, int32_t number)
 {
+    while (hub->partition_count <= number)
+        if (!add_partition(capture, hub))
+            hv_insist_pause();
+    return hub->partitions[number];
+}
+
+/* Begin where the store says the chain ends. */
+void
+hv_captured_begin(hv_captured *captured, uint32_t incarnation, hv_admitted *admitted)
+{
+    hv_index_follower *follower = hv_engine_follower(captured->capture->engine);
+
+    if (captured->id.incarnation != 0)
+        hv_index_follower_own(follower, &captured->id, false);
     captured->id.incarnation = incarnation;
     captured->position = captured->next = admitted->position;
     captured->pending_count = 0;
@@ -87,6 +105,7 @@ begin(hv_captured *captured, uint32_t incarnation, hv_admitted *admitted)
     captured->high = admitted->high;
     captured->last_look_boot_ms = hv_clock_boot_ms();
     captured->verified_end = admitted->position;
+    hv_index_follower_own(follower, &captured->id, true);
     if (admitted->rc != HV_OK)
         hv_captured_fail(captured, admitted->rc, &admitted->err);
     else if (admitted->has_incomplete)
@@ -98,10 +117,8 @@ begin(hv_captured *captured, uint32_t incarnation, hv_admitted *admitted)
 void
 hv_capture_admitted(hv_capture *capture, hv_tell *tell)
 {
-    hv_captured_hub *hub;
+    hv_captured_hub *hub = hv_capture_add_hub(capture, tell->hub);
 
-    while ((hub = find_or_add_hub(capture, tell->hub)) == NULL)
-        hv_insist_pause();
     bool other = hub->incarnation != 0 && hub->incarnation != tell->incarnation;
     hub->incarnation = tell->incarnation;
     hub->policy = tell->policy;
@@ -109,12 +126,10 @@ hv_capture_admitted(hv_capture *capture, hv_tell *tell)
     (void)snprintf(hub->identity, sizeof hub->identity, "%s", tell->identity);
     for (size_t p = 0; p < tell->partition_count; p++) {
         int32_t number = tell->partitions[p].number;
-        while (number >= hub->partition_count && !add_partition(capture, hub, number))
-            hv_insist_pause();
-        hv_captured *captured = hub->partitions[number];
+        hv_captured *captured = hv_capture_add_partition(capture, hub, number);
         if (captured->state == HV_CAPTURED_STOPPED)
             continue;
-        begin(captured, tell->incarnation, &tell->partitions[p]);
+        hv_captured_begin(captured, tell->incarnation, &tell->partitions[p]);
     }
     for (int32_t p = (int32_t)tell->partition_count; other && p < hub->partition_count; p++) {
         hub->partitions[p]->state = HV_CAPTURED_GONE;           /* the new hub has fewer partitions */
@@ -131,8 +146,8 @@ hv_capture_admitted(hv_capture *capture, hv_tell *tell)
 static void
 stop_reading(hv_captured *captured, hv_captured_state state)
 {
-    if (captured->state == HV_CAPTURED_STOPPED || captured->state == HV_CAPTURED_FILL_SEALING)
-        return;
+    if (captured->state == HV_CAPTURED_STOPPED || captured->state == HV_CAPTURED_FILL_SEALING || !captured->owned)
+        return;                         /* not ours: not read, or not any more */
     hv_captured_unassign(captured);
     captured->ask_at_boot_ms = 0;
     if (captured->state == HV_CAPTURED_FILL_WAIT || captured->state == HV_CAPTURED_FILLING) {
@@ -164,8 +179,11 @@ void
 hv_captured_other_hub(hv_captured *captured, int cause)
 {
     hv_captured_hub *hub = captured->hub;
+    bool concerned = false;
 
-    if (hub->leaving)
+    for (int32_t p = 0; p < hub->partition_count; p++)
+        concerned = concerned || hub->partitions[p]->state != HV_CAPTURED_FOREIGN;
+    if (hub->leaving || !concerned)     /* whoever owns its partitions sees to it; when we do, admission will */
         return;
     hub->leaving = true;
     hub->leaving_cause = cause;
@@ -182,11 +200,23 @@ hv_captured_other_hub(hv_captured *captured, int cause)
 static bool
 is_clean(hv_captured *captured)
 {
-    if (captured->state == HV_CAPTURED_STOPPED)
+    if (captured->state == HV_CAPTURED_STOPPED || captured->state == HV_CAPTURED_FOREIGN)
         return true;
     if (hv_captured_may_close(captured))
         hv_captured_close_cut(captured);
     return captured->sealing == NULL && captured->open == NULL && captured->fill == NULL;
+}
+
+/* Those that the claim of a group's member is made for. */
+static void
+collect_owned(hv_captured_hub *hub, hv_scout_places *places)
+{
+    *places = hv_scout_places_make((size_t)hub->partition_count);
+    for (int32_t p = 0; p < hub->partition_count; p++)
+        if (hub->partitions[p]->owned && hub->partitions[p]->state != HV_CAPTURED_STOPPED) {
+            places->numbers[places->count] = p;
+            places->ownerships[places->count++] = hub->partitions[p]->ownership;
+        }
 }
 
 void
@@ -198,8 +228,15 @@ hv_capture_claim_if_clean(hv_captured_hub *hub)
         clean = is_clean(hub->partitions[p]);
     if (!clean)
         return;
+    hv_scout_places places = {0};
+    if (hub->partitions[0]->capture->membership != NULL)
+        collect_owned(hub, &places);
     hub->claim_asked = true;
-    hv_scout_claim(hub->partitions[0]->capture->scout, hub->name, hub->incarnation, hub->leaving_cause);
+    if (hub->partitions[0]->capture->membership != NULL && places.count == 0) {
+        hub->leaving = hub->claim_asked = false;        /* the others go on */
+        hv_scout_places_clear(&places);
+    } else
+        hv_scout_claim(hub->partitions[0]->capture->scout, hub->name, hub->incarnation, hub->leaving_cause, &places);
 }
 
 void

@@ -19,7 +19,8 @@ bool
 hv_captured_may_close(const hv_captured *captured)
 {
     bool with_events = captured->state == HV_CAPTURED_READING || captured->state == HV_CAPTURED_GONE ||
-                       captured->state == HV_CAPTURED_WAITING || captured->state == HV_CAPTURED_PROBING;
+                       captured->state == HV_CAPTURED_WAITING || captured->state == HV_CAPTURED_PROBING ||
+                       captured->state == HV_CAPTURED_RELEASING;
 
     return captured->sealing == NULL && captured->open != NULL && captured->open->count > 0 && with_events;
 }
@@ -351,14 +352,19 @@ done(hv_captured *captured, hv_seal_job *job)
         captured->oldest_unsealed_ms = -1;
     if (hv_engine_config(captured->capture->engine)->commit)
         source->ops->commit(source, captured->id.hub, captured->id.number, captured->position);
-    if (was_fill)
+    if (captured->state == HV_CAPTURED_RELEASING) {     /* where the chain goes on elsewhere, the next owner finds it */
+        hv_capture_fill_free(captured->fill);
+        captured->fill = NULL;
+        if (was_fill || job->adopted)
+            hv_captured_drop_memory(captured);
+    } else if (was_fill)
         hv_captured_filled(captured, job);
     else if (job->adopted)
         go_on_elsewhere(captured, job);
 }
 
-static void
-drop_memory(hv_captured *captured)
+void
+hv_captured_drop_memory(hv_captured *captured)
 {
     if (captured->open != NULL)
         hv_cut_wait(captured->open);
@@ -370,6 +376,13 @@ drop_memory(hv_captured *captured)
 void
 hv_captured_sealed(hv_captured *captured, hv_seal_job *job, hv_rc rc, const hv_err *err)
 {
+    if (atomic_load(&job->abandoned)) { /* of an ownership that has ended: what it put is in the index, nothing follows from it */
+        captured->sealing = NULL;
+        if (rc == HV_OK)
+            report_found(captured, job);
+        hv_seal_job_free(job);
+        return;
+    }
     if (rc != HV_OK && hv_engine_may_pass(rc) && captured->state != HV_CAPTURED_STOPPED) {
         retry_later(captured, job, err);
         return;
@@ -380,7 +393,7 @@ hv_captured_sealed(hv_captured *captured, hv_seal_job *job, hv_rc rc, const hv_e
         hv_captured_fail(captured, rc, err);
     if (captured->state == HV_CAPTURED_STOPPED) {
         captured->sealing = NULL;
-        drop_memory(captured);
+        hv_captured_drop_memory(captured);
     }
     hv_seal_job_free(job);
 }

@@ -12,7 +12,7 @@
 
 #include "common/clock.h"
 
-enum { MAX_WORKERS = 64, MAX_UPLOADERS = 64, UPLOAD_QUEUE = 1 << 14, RECORD_BATCH = 64 };
+enum { MAX_WORKERS = 64, MAX_UPLOADERS = 64, UPLOAD_QUEUE = 1 << 14, RECORD_BATCH = 64, MOST_RECORDED = 100 };
 
 struct hv_engine {
     hv_archiver_config config;
@@ -23,6 +23,7 @@ struct hv_engine {
     pthread_t workers[MAX_WORKERS], uploaders[MAX_UPLOADERS], recorder;
     size_t workers_running, uploaders_running;
     bool recorder_runs;
+    struct hv_index_follower *follower;
 
     pthread_mutex_t index_lock;         /* held while writing to the index: writers come one at a time */
     pthread_mutex_t report_lock;        /* held while a report is made */
@@ -241,6 +242,18 @@ hv_engine_totals_of(hv_engine *engine)
     return &engine->totals;
 }
 
+struct hv_index_follower *
+hv_engine_follower(hv_engine *engine)
+{
+    return engine->follower;
+}
+
+void
+hv_engine_set_follower(hv_engine *engine, struct hv_index_follower *follower)
+{
+    engine->follower = follower;
+}
+
 const hv_cut_config *
 hv_engine_cut_config(const hv_engine *engine)
 {
@@ -272,13 +285,12 @@ hv_engine_may_pass(hv_rc rc)
 hv_rc
 hv_engine_record(hv_engine *engine, const hv_partition *partition, const hv_index_cut *cuts, size_t count, hv_err *err)
 {
-    for (size_t c = 0; c < count; c++) {
-        hv_index_addition addition = {.partition = partition, .cut = &cuts[c]};
-        hv_rc rc = add_to_index(engine, &addition, 1, err);
-        if (rc != HV_OK)
-            return rc;
-    }
-    return HV_OK;
+    hv_index_addition additions[MOST_RECORDED];
+
+    assert(count <= MOST_RECORDED);
+    for (size_t c = 0; c < count; c++)
+        additions[c] = (hv_index_addition){.partition = partition, .cut = &cuts[c]};
+    return add_to_index(engine, additions, count, err);
 }
 
 hv_rc

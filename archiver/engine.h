@@ -17,6 +17,7 @@ typedef struct hv_engine hv_engine;
 typedef struct hv_engine_totals {
     _Atomic int64_t events, cuts, segments, adopted, gap_offsets, hubs, partitions, stopped;
     _Atomic uint64_t bytes_in, bytes_stored;
+    _Atomic int64_t assigned, rebalances, lost, abandoned, followed_cuts, followed_segments, follow_looks;
 } hv_engine_totals;
 
 /* The job after its round; rc is that of the sealer or of the index. Called by an uploader or the index writer. The callee owns the job. */
@@ -31,6 +32,9 @@ HV_DEFINE_AUTO(hv_engine, hv_engine_free);
 const hv_archiver_config *hv_engine_config(const hv_engine *engine);
 hv_budget *hv_engine_budget(hv_engine *engine);
 hv_engine_totals *hv_engine_totals_of(hv_engine *engine);
+/* NULL where nothing is followed. */
+struct hv_index_follower *hv_engine_follower(hv_engine *engine);
+void hv_engine_set_follower(hv_engine *engine, struct hv_index_follower *follower);
 
 /* For new cuts. When a cut made with it is closed and its blocks are done, the job in job_of(cut) goes to the uploaders. */
 const hv_cut_config *hv_engine_cut_config(const hv_engine *engine);
@@ -44,7 +48,7 @@ void hv_engine_seal_again(hv_engine *engine, hv_seal_job *job);
 /* A failure that goes away by itself, or when an operator mends credentials or space. Anything else stops a partition. */
 bool hv_engine_may_pass(hv_rc rc);
 
-/* Record cuts in the caller's thread, behind what the index writer is doing now. */
+/* Record cuts of one partition in the caller's thread, in one transaction, behind what the index writer is doing now. Up to a hundred. */
 hv_rc hv_engine_record(hv_engine *engine, const hv_partition *partition, const hv_index_cut *cuts, size_t count, hv_err *err) HV_MUST_USE;
 hv_rc hv_engine_record_incarnation(hv_engine *engine, const hv_index_incarnation *incarnation, hv_err *err) HV_MUST_USE;
 

@@ -18,7 +18,22 @@ void hv_scout_watermarks(hv_scout *scout, const char *hub, int32_t partition);
 void hv_scout_identities(hv_scout *scout);
 /* A hub vanished: tell RETURNED when it is listed again. */
 void hv_scout_expect(hv_scout *scout, const char *hub);
-/* Everything read of the old incarnation is sealed: claim the next one and admit its partitions. */
-void hv_scout_claim(hv_scout *scout, const char *hub, uint32_t after, int cause);
+
+/* Partitions of one hub, and under which ownership each is asked for: the member of a group is told so in the answer. */
+typedef struct hv_scout_places {
+    int32_t *numbers;
+    uint64_t *ownerships;
+    size_t count;
+} hv_scout_places;
+
+hv_scout_places hv_scout_places_make(size_t room);      /* empty */
+void hv_scout_places_clear(hv_scout_places *places);
+
+/* Admit partitions that a group gave us. Takes over what *places points to. HV_TELL_ADMITTED follows, with rc other than HV_OK if that
+ * failed: ask again then. */
+void hv_scout_admit(hv_scout *scout, const char *hub, hv_scout_places *places);
+/* Everything read of the old incarnation is sealed: claim the next one and admit its partitions: these, which are taken over, or, if
+ * there are none, all. */
+void hv_scout_claim(hv_scout *scout, const char *hub, uint32_t after, int cause, hv_scout_places *places);
 
 #endif

@@ -158,6 +158,8 @@ put_segment(const hv_sealer *sealer, hv_seal_job *job, hv_seal_segment *segment,
     hv_storage *storage = sealer->chain.storage;
     hv_rc put = HV_OK;
 
+    if (atomic_load(&job->abandoned))   /* who does not own the partition does not put */
+        return hv_err_set(err, HV_CLOSED, "the partition is not ours any more");
     if (!job->must_look) {
         put = storage->ops->put_new(storage, name, segment->parts, segment->part_count, &segment->attributes, err);
         if (put != HV_OK && put != HV_EXISTS && !hv_rc_retriable(put) && put != HV_NOMEM)

@@ -29,6 +29,7 @@ struct hv_seal_job {
     hv_gap_cause missing_cause;         /* for a fill: why the others could not be had */
     int64_t *last_look_boot_ms;         /* of the partition (rule 13); borrowed */
     void *owner;                        /* whoever made the job */
+    atomic_bool abandoned;              /* by its owner, at any time: no put begins any more, the run ends with HV_CLOSED */
     void (*done)(void *arg, hv_seal_job *job, hv_rc rc, const hv_err *err);     /* these two: of the engine that carries it round */
     void *done_arg;
 
@@ -58,7 +59,7 @@ HV_DEFINE_AUTO(hv_seal_job, hv_seal_job_free);
 /*
  * Run the job. HV_OK: done, see the result fields. Retriable codes, HV_AUTH and HV_LIMIT: not stored, or not known to be; run it again later.
  * HV_CORRUPT: what is in the store contradicts what we hold or is damaged: stop the partition (rule 15). Any other code is a
- * permanent refusal: stop the partition, loudly.
+ * permanent refusal: stop the partition, loudly. HV_CLOSED: the job was abandoned; a put that had begun may have landed.
  */
 hv_rc hv_sealer_run(const hv_sealer *sealer, hv_seal_job *job, hv_err *err) HV_MUST_USE;
 

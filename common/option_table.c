@@ -62,6 +62,25 @@ const hv_option hv_option_table[] = {
     {.name = "source.group", .type = HV_OPTION_TEXT, .offset = FIELD(source_group), .fallback_text = "hubvault",
      .check = hv_option_check_group,
      .help = "Consumer group under which archiver.group-commit reports how far capture has come."},
+    {.name = "source.assignment", .type = HV_OPTION_ENUM, .offset = FIELD(source_assignment), .fallback = HV_ASSIGNMENT_ALL,
+     .words = WORDS("all", "group"),
+     .help = "Which partitions this archiver captures: all of them, or those that a consumer group gives it, which shares them out among all "
+             "archivers of the vault. Where a partition goes on is read from the vault in both cases. 'run --once' takes all."},
+    {.name = "source.assignment-group", .type = HV_OPTION_TEXT, .offset = FIELD(source_assignment_group), .check = hv_option_check_group,
+     .fallback_note = "hubvault- and the id of the vault", .example = "hubvault-archivers",
+     .help = "Consumer group for source.assignment = group. Not that of source.group, which is for reports."},
+    {.name = "source.assignment-instance", .type = HV_OPTION_TEXT, .offset = FIELD(source_assignment_instance),
+     .check = hv_option_check_group, .example = "archiver-1",
+     .help = "Name of this archiver in the group, no other may have it. With a name, a restart within source.session-timeout keeps its "
+             "partitions, and a stop does not hand them on before that time is over."},
+    {.name = "source.session-timeout", .type = HV_OPTION_DURATION, .offset = FIELD(source_session_timeout_ms), .fallback = 30 * SECOND,
+     .min = 1 * SECOND, .max = 5 * MINUTE,
+     .help = "An archiver that the group has not heard of for so long loses its partitions to the others. Brokers allow from 6 s on unless "
+             "they are told otherwise."},
+    {.name = "source.release-timeout", .type = HV_OPTION_DURATION, .offset = FIELD(source_release_timeout_ms), .fallback = 10 * SECOND,
+     .min = 1 * SECOND, .max = 5 * MINUTE,
+     .help = "How long an archiver may take to seal what it has read of partitions that go to another. What is not sealed by then is dropped, "
+             "and read again by the other."},
     {.name = "source.rdkafka", .type = HV_OPTION_PAIRS, .offset = FIELD(source_rdkafka), .check = hv_option_check_rdkafka,
      .example = "socket.timeout.ms=60000",
      .help = "NAME=VALUE: a property of librdkafka, for experts. It is set last, so it can break what hubvault relies on."},
@@ -113,6 +132,10 @@ const hv_option hv_option_table[] = {
     {.name = "archiver.headroom-warning", .type = HV_OPTION_DURATION, .offset = FIELD(archiver_headroom_warning_ms), .fallback = 6 * HOUR,
      .min = 1 * MINUTE, .max = 90 * DAY,
      .help = "Warn when the hub will delete the oldest event that is not sealed yet within this time."},
+    {.name = "archiver.follow-interval", .type = HV_OPTION_DURATION, .offset = FIELD(archiver_follow_interval_ms), .fallback = 10 * SECOND,
+     .min = 100, .max = 1 * HOUR,
+     .help = "How often to look for segments that other archivers have put, so that the index has them. A partition in which nothing happens "
+             "is looked at less often, down to a twelfth of that."},
     {.name = "archiver.group-commit", .type = HV_OPTION_BOOL, .offset = FIELD(archiver_group_commit),
      .help = "Report to the broker's consumer group how far capture has come, for dashboards. hubvault itself never asks it."},
     {.name = "archiver.snapshot-interval", .type = HV_OPTION_DURATION, .offset = FIELD(archiver_snapshot_interval_ms),

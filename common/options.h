@@ -31,6 +31,7 @@ typedef struct hv_texts {
 } hv_texts;
 
 enum { HV_AUTH_NONE, HV_AUTH_PLAIN, HV_AUTH_CONNECTION_STRING, HV_AUTH_OAUTH };
+enum { HV_ASSIGNMENT_ALL, HV_ASSIGNMENT_GROUP };
 enum { HV_OAUTH_CLIENT_SECRET, HV_OAUTH_WORKLOAD_IDENTITY, HV_OAUTH_MANAGED_IDENTITY };
 enum { HV_OPTION_CODEC_ZSTANDARD, HV_OPTION_CODEC_DEFLATE, HV_OPTION_CODEC_NULL };     /* in the order of hv_codec */
 enum { HV_LOG_FORMAT_LOGFMT, HV_LOG_FORMAT_JSON };
@@ -64,6 +65,9 @@ typedef struct hv_options {
     const char *source_ca_file, *source_user, *source_password_file, *source_connection_string_file, *source_group;
     hv_texts source_hubs, source_hub_credentials, source_include, source_exclude, source_rdkafka;
     int64_t source_discovery_interval_ms, source_timeout_ms;
+    int64_t source_assignment;          /* HV_ASSIGNMENT_... */
+    const char *source_assignment_group, *source_assignment_instance;
+    int64_t source_session_timeout_ms, source_release_timeout_ms;
 
     int64_t oauth_method;               /* HV_OAUTH_... */
     const char *oauth_tenant, *oauth_client_id, *oauth_client_secret_file, *oauth_token_file, *oauth_authority, *oauth_scope,
@@ -73,7 +77,7 @@ typedef struct hv_options {
     int64_t segment_codec;              /* HV_OPTION_CODEC_... */
     int64_t segment_level;
 
-    int64_t archiver_memory, archiver_workers, archiver_uploaders, archiver_headroom_warning_ms;
+    int64_t archiver_memory, archiver_workers, archiver_uploaders, archiver_headroom_warning_ms, archiver_follow_interval_ms;
     bool archiver_group_commit;
     int64_t archiver_snapshot_interval_ms;      /* 0: never */
 

@@ -3,7 +3,7 @@
 _hubvault()
 {
     local word="${COMP_WORDS[COMP_CWORD]}" before="${COMP_WORDS[COMP_CWORD-1]}" verb='' flags='' i
-    local options='store.dir index.dir index.map-size source.bootstrap source.auth source.tls source.ca-file source.user source.password-file source.connection-string-file source.hub-credential source.hubs source.include source.exclude source.discovery-interval source.timeout source.group source.rdkafka oauth.method oauth.tenant oauth.client-id oauth.client-secret-file oauth.token-file oauth.authority oauth.scope oauth.imds-endpoint segment.max-bytes segment.max-age segment.block-bytes segment.codec segment.level archiver.memory archiver.workers archiver.uploaders archiver.headroom-warning archiver.group-commit archiver.snapshot-interval log.level log.format'
+    local options='store.dir index.dir index.map-size source.bootstrap source.auth source.tls source.ca-file source.user source.password-file source.connection-string-file source.hub-credential source.hubs source.include source.exclude source.discovery-interval source.timeout source.group source.assignment source.assignment-group source.assignment-instance source.session-timeout source.release-timeout source.rdkafka oauth.method oauth.tenant oauth.client-id oauth.client-secret-file oauth.token-file oauth.authority oauth.scope oauth.imds-endpoint segment.max-bytes segment.max-age segment.block-bytes segment.codec segment.level archiver.memory archiver.workers archiver.uploaders archiver.headroom-warning archiver.follow-interval archiver.group-commit archiver.snapshot-interval log.level log.format'
     COMPREPLY=()
     for ((i = 1; i < COMP_CWORD; i++)); do
         case "${COMP_WORDS[i]}" in

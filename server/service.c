@@ -37,6 +37,10 @@ log_report(void *arg, const hv_archiver_report *report)
         [HV_ARCHIVER_INCARNATION] = {HV_LOG_WARNING, "hub-re-created", "hub is another one now and is captured from offset 0"},
         [HV_ARCHIVER_TROUBLE] = {HV_LOG_WARNING, "trouble", "something failed and is tried again"},
         [HV_ARCHIVER_STOPPED] = {HV_LOG_ERROR, "partition-stopped", "partition is not captured until an operator acts"},
+        [HV_ARCHIVER_ASSIGNED] = {HV_LOG_INFO, "partitions-assigned", "group has given us partitions"},
+        [HV_ARCHIVER_REVOKED] = {HV_LOG_INFO, "partitions-revoked", "group has taken partitions back, and they are given up"},
+        [HV_ARCHIVER_LOST] = {HV_LOG_WARNING, "partitions-lost", "group has taken us for gone; what was open is dropped"},
+        [HV_ARCHIVER_FOLLOWED] = {HV_LOG_DEBUG, "cut-followed", "cut of another archiver is indexed"},
         [HV_ARCHIVER_HEADROOM] = {HV_LOG_ERROR, "headroom", "source will expire events that are not sealed"},
     };
     hv_log_field fields[10];
@@ -48,13 +52,14 @@ log_report(void *arg, const hv_archiver_report *report)
         if (report->event != HV_ARCHIVER_HUB && report->event != HV_ARCHIVER_INCARNATION)
             fields[count++] = HV_LOG_N("partition", report->partition->number);
     }
-    if (report->event == HV_ARCHIVER_HUB || report->event == HV_ARCHIVER_INCARNATION)
+    bool about_many = report->event == HV_ARCHIVER_ASSIGNED || report->event == HV_ARCHIVER_REVOKED || report->event == HV_ARCHIVER_LOST;
+    if (report->event == HV_ARCHIVER_HUB || report->event == HV_ARCHIVER_INCARNATION || about_many)
         fields[count++] = HV_LOG_N("partitions", report->count);
     if (report->range.end > report->range.first) {
         fields[count++] = HV_LOG_N("first", report->range.first);
         fields[count++] = HV_LOG_N("end", report->range.end);
     }
-    if (report->event == HV_ARCHIVER_SEALED || report->event == HV_ARCHIVER_ADOPTED) {
+    if (report->event == HV_ARCHIVER_SEALED || report->event == HV_ARCHIVER_ADOPTED || report->event == HV_ARCHIVER_FOLLOWED) {
         fields[count++] = HV_LOG_N("events", report->count);
         fields[count++] = HV_LOG_N("bytes", (int64_t)report->bytes);
     }
@@ -114,7 +119,8 @@ archiver_config(const hv_service_config *config, const hv_vault *vault, const hv
         .block_bytes = (size_t)options->segment_block_bytes, .max_bytes = (uint64_t)options->segment_max_bytes,
         .max_age_ms = options->segment_max_age_ms, .memory_bytes = options->archiver_memory / 4 * 3,
         .workers = (unsigned)options->archiver_workers, .uploaders = (unsigned)options->archiver_uploaders, .once = config->once,
-        .discovery_ms = options->source_discovery_interval_ms, .headroom_warning_ms = options->archiver_headroom_warning_ms,
+        .discovery_ms = options->source_discovery_interval_ms,
+        .follow_ms = config->once ? 0 : options->archiver_follow_interval_ms, .headroom_warning_ms = options->archiver_headroom_warning_ms,
         .commit = options->archiver_group_commit, .foreign_wait_ms = 2 * PUT_DEADLINE_MS, .patience_ms = PATIENCE_MS,
         .give_up_ms = GIVE_UP_AFTER * options->source_timeout_ms, .report = log_report, .report_arg = config->log};
 
@@ -171,7 +177,10 @@ hv_service_run(const hv_service_config *config, hv_archiver_totals *ret, hv_err 
     if (rc != HV_OK)
         return rc;
     hv_archiver_config made = archiver_config(config, vault, sources);
-    rc = hv_archiver_start(&made, &archiver, err);
+    if (!config->once)
+        rc = hv_sources_join(sources, config->options, vault->marker.vault, &made.memberships, err);
+    if (rc == HV_OK)
+        rc = hv_archiver_start(&made, &archiver, err);
     if (rc != HV_OK)
         return rc;
     hv_log_field fields[] = {HV_LOG_T("vault", vault->marker.vault), HV_LOG_T("store", vault->storage->ops->location(vault->storage))};

@@ -10,10 +10,13 @@
 #include "common/token.h"
 #include "source/source_drivers.h"
 
+enum { GROUP_NAME_SIZE = 300 };       /* the options allow 256 */
+
 struct hv_sources {
     hv_source **sources;
+    hv_membership **memberships;        /* of source i; NULL: they are members of nothing */
     char **hubs;                        /* of source i: the hub of its credential; NULL: every other */
-    hv_kafka_config *configs;           /* of source i */
+    hv_kafka_config *configs;           /* of source i; they point into the options, and here */
     size_t count;
     hv_token_provider *tokens;          /* NULL without OAuth */
     char *resource;                     /* what the tokens are for */
@@ -29,9 +32,12 @@ hv_sources_close(hv_sources *sources)
     if (sources->tokens != NULL)
         hv_token_provider_stop(sources->tokens);        /* or a close would wait for a token under way */
     for (size_t s = 0; s < sources->count; s++) {
+        if (sources->memberships != NULL)
+            hv_membership_close(sources->memberships[s]);
         hv_source_close(sources->sources[s]);
         free(sources->hubs[s]);
     }
+    free(sources->memberships);
     hv_token_provider_close(sources->tokens);
     for (size_t i = 0; i < sources->extra_count; i++)
         free(sources->extra[i]);
@@ -213,6 +219,45 @@ hv_sources_open(const hv_options *options, hv_sources **ret, hv_err *err)
         rc = open_all(options, sources, err);
     if (rc == HV_OK)
         *ret = HV_TAKE(sources);
+    return rc;
+}
+
+/* One member per source: each subscribes to the hubs of its own credential only. */
+static hv_rc
+join(hv_sources *sources, const hv_options *options, const char *group, size_t at, hv_err *err)
+{
+    char instance[GROUP_NAME_SIZE];
+    bool named = options->source_assignment_instance != NULL;
+    hv_kafka_group_config config = {.broker = &sources->configs[at], .group = group, .instance = named ? instance : NULL,
+        .session_ms = options->source_session_timeout_ms, .release_ms = options->source_release_timeout_ms,
+        .refresh_ms = options->source_discovery_interval_ms};
+
+    if (named && sources->count == 1)
+        (void)snprintf(instance, sizeof instance, "%s", options->source_assignment_instance);
+    else if (named)
+        (void)snprintf(instance, sizeof instance, "%s-%zu", options->source_assignment_instance, at + 1);
+    return hv_membership_kafka_open(&config, &sources->memberships[at], err);
+}
+
+hv_rc
+hv_sources_join(hv_sources *sources, const hv_options *options, const char *vault, hv_membership *const **ret, hv_err *err)
+{
+    char own[GROUP_NAME_SIZE];
+    const char *group = options->source_assignment_group;
+    hv_rc rc = HV_OK;
+
+    if (options->source_assignment != HV_ASSIGNMENT_GROUP) {
+        *ret = NULL;
+        return HV_OK;
+    }
+    (void)snprintf(own, sizeof own, "hubvault-%s", vault);
+    sources->memberships = calloc(sources->count + 1, sizeof(hv_membership *));
+    if (sources->memberships == NULL)
+        return hv_err_set(err, HV_NOMEM, "no memory for %zu memberships", sources->count);
+    for (size_t s = 0; rc == HV_OK && s < sources->count; s++)
+        rc = join(sources, options, group != NULL ? group : own, s, err);
+    if (rc == HV_OK)
+        *ret = sources->memberships;
     return rc;
 }
 

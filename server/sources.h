@@ -7,6 +7,7 @@
 #include "common/options.h"
 #include "source/admin.h"
 #include "source/kafka_config.h"
+#include "source/membership.h"
 #include "source/source.h"
 
 /* All of them, and what they need while they live. */
@@ -26,6 +27,13 @@ hv_source *const *hv_sources_all(const hv_sources *sources, size_t *count);
 
 /* For questions about groups and settings, with the credential of source number `at`. Must be closed before the sources. */
 hv_rc hv_sources_open_admin(const hv_sources *sources, size_t at, hv_admin **ret, hv_err *err) HV_MUST_USE;
+
+/*
+ * Make every source a member of the consumer group of the options, or of the one of this vault; what is a member of nothing captures
+ * everything. *ret has one membership per source, lives as long as the sources, and is NULL with source.assignment = all. Once.
+ */
+hv_rc hv_sources_join(hv_sources *sources, const hv_options *options, const char *vault, hv_membership *const **ret,
+                      hv_err *err) HV_MUST_USE;
 
 /* The one that has the hub: by its credential, else the first. */
 hv_source *hv_sources_for_hub(const hv_sources *sources, const char *hub);

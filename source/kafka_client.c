@@ -32,6 +32,14 @@ on_delivery(rd_kafka_t *rk, const rd_kafka_message_t *message, void *opaque)
     client->config.delivered(rk, message, client->config.arg);
 }
 
+static void
+on_rebalance(rd_kafka_t *rk, rd_kafka_resp_err_t what, rd_kafka_topic_partition_list_t *partitions, void *opaque)
+{
+    const hv_kafka_client *client = opaque;
+
+    client->config.rebalance(rk, what, partitions, client->config.arg);
+}
+
 /* In librdkafka's background thread. After a failure librdkafka asks again in 10 s. */
 static void
 on_token_wanted(rd_kafka_t *rk, const char *unused, void *opaque)
@@ -113,6 +121,8 @@ make_handle(hv_kafka_client *client, const hv_kafka_settings *settings, hv_err *
     rd_kafka_conf_set_error_cb(conf, on_error);
     if (client->config.delivered != NULL)
         rd_kafka_conf_set_dr_msg_cb(conf, on_delivery);
+    if (client->config.rebalance != NULL)
+        rd_kafka_conf_set_rebalance_cb(conf, on_rebalance);
     if (client->config.on_send != NULL)
         (void)rd_kafka_conf_interceptor_add_on_new(conf, "hubvault", on_new,
                                                    client);   /* fails for a second one of that name only */
@@ -161,7 +171,7 @@ hv_kafka_client_close(hv_kafka_client *client)
     if (client->rk != NULL && client->config.type == RD_KAFKA_PRODUCER)
         (void)rd_kafka_purge(client->rk, RD_KAFKA_PURGE_F_QUEUE | RD_KAFKA_PURGE_F_INFLIGHT);
     if (client->rk != NULL)
-        rd_kafka_destroy_flags(client->rk, RD_KAFKA_DESTROY_F_NO_CONSUMER_CLOSE);      /* no group was joined, so none is left */
+        rd_kafka_destroy_flags(client->rk, RD_KAFKA_DESTROY_F_NO_CONSUMER_CLOSE);      /* a group was left before, if any */
     free(client);
 }
 

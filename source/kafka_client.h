@@ -16,7 +16,9 @@ typedef struct hv_kafka_client_config {
     size_t property_count;              /* names and values together */
     void (*delivered)(rd_kafka_t *rk, const rd_kafka_message_t *message, void *arg);    /* of a producer; NULL: none */
     rd_kafka_interceptor_f_on_send_t *on_send;          /* sees what is produced before anybody else; NULL: none */
-    void *arg;                          /* for delivered and on_send */
+    /* Of a consumer that joins a group, called by whoever polls it: rd_kafka_conf_set_rebalance_cb(). NULL: none */
+    void (*rebalance)(rd_kafka_t *rk, rd_kafka_resp_err_t what, rd_kafka_topic_partition_list_t *partitions, void *arg);
+    void *arg;                          /* for these three */
 } hv_kafka_client_config;
 
 typedef struct hv_kafka_client {
@@ -27,7 +29,7 @@ typedef struct hv_kafka_client {
 /* A handle that connects in the background. HV_USAGE: librdkafka refuses a property. HV_NOT_FOUND, HV_IO: the file of a secret.
  * HV_NOMEM. */
 hv_rc hv_kafka_client_open(const hv_kafka_client_config *config, hv_kafka_client **ret, hv_err *err) HV_MUST_USE;
-/* Accepts NULL. What a producer has not delivered yet is thrown away. */
+/* Accepts NULL. What a producer has not delivered yet is thrown away. Does not leave a group: see rd_kafka_consumer_close(). */
 void hv_kafka_client_close(hv_kafka_client *client);
 HV_DEFINE_AUTO(hv_kafka_client, hv_kafka_client_close);
 

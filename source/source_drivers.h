@@ -6,11 +6,24 @@
 
 #include "source/admin.h"
 #include "source/kafka_config.h"
+#include "source/membership.h"
 #include "source/source.h"
 
 /* Copies the config. Connects in the background: a broker that cannot be reached shows up as trouble in poll and as
  * HV_UNAVAILABLE of the questions. HV_USAGE, HV_NOT_FOUND (a secret's file), HV_IO, HV_NOMEM. */
 hv_rc hv_source_kafka_open(const hv_kafka_config *config, hv_source **ret, hv_err *err) HV_MUST_USE;
+
+typedef struct hv_kafka_group_config {
+    const hv_kafka_config *broker;      /* how to connect; what it points to must outlive the membership */
+    const char *group;                  /* id of the group */
+    const char *instance;               /* static member: keeps its partitions over a restart within the session; NULL: dynamic */
+    int64_t session_ms;                 /* a member that was not heard of for so long has lost its partitions */
+    int64_t release_ms;                 /* how long others wait for a partition that is being given up */
+    int64_t refresh_ms;                 /* how often the group looks for new partitions */
+} hv_kafka_group_config;
+
+/* A member of a consumer group of the broker, by the cooperative sticky protocol. Codes as for a source. */
+hv_rc hv_membership_kafka_open(const hv_kafka_group_config *config, hv_membership **ret, hv_err *err) HV_MUST_USE;
 
 /* What is wrong with the librdkafka that this process runs on; NULL if nothing is. For doctor and the start of run. */
 const char *hv_source_kafka_version_warning(bool oauth);
@@ -39,5 +52,19 @@ int64_t hv_scripted_committed(hv_source *source, const char *hub, int32_t partit
 /* What the config points to must outlive the admin. Connects in the background. HV_USAGE, HV_NOT_FOUND or HV_IO (the file of a secret),
  * HV_NOMEM. */
 hv_rc hv_admin_kafka_open(const hv_kafka_config *config, hv_admin **ret, hv_err *err) HV_MUST_USE;
+
+/*
+ * A membership for tests, which deal out partitions themselves. changed() is called by a thread of its own, as with a broker. All
+ * functions may be called from any thread.
+ */
+hv_rc hv_membership_scripted_open(hv_membership **ret, hv_err *err) HV_MUST_USE;
+void hv_scripted_assign(hv_membership *membership, const char *hub, int32_t first, int32_t count);
+/* Its number, for hv_scripted_is_released(). */
+uint64_t hv_scripted_revoke(hv_membership *membership, const char *hub, int32_t first, int32_t count, int64_t release_ms);
+bool hv_scripted_is_released(hv_membership *membership, uint64_t revocation);
+void hv_scripted_lose(hv_membership *membership, const char *hub, int32_t first, int32_t count);
+void hv_scripted_fail(hv_membership *membership);
+bool hv_scripted_is_subscribed(hv_membership *membership, const char *hub);
+bool hv_scripted_has_left(hv_membership *membership);
 
 #endif

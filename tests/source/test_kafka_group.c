@@ -1,0 +1,193 @@
+/*
+ * Membership by a consumer group, against the mock broker: what is told, in which order, and what waits for whom.
+ */
+#include <pthread.h>
+#include <string.h>
+#include <unistd.h>
+
+#include "common/clock.h"
+#include "source/source_drivers.h"
+#include "tests/harness/check_hv.h"
+#include "tests/harness/mock_broker.h"
+
+enum { PARTITIONS = 6, WAIT_MS = 30000, SESSION_MS = 5000, RELEASE_MS = 2500 };
+
+/* What one member was told. */
+typedef struct member {
+    hv_membership *membership;
+    pthread_mutex_t lock;
+    bool owned[PARTITIONS];             /* these: while holding `lock` */
+    int count, told[HV_MEMBERSHIP_FAILED + 1];
+    uint64_t revocation;
+    bool releases;                      /* answers at once */
+    bool strange;                       /* something was told that cannot be */
+} member;
+
+static mock_broker *broker;
+static member *members[2];
+
+static void
+on_changed(void *arg, const hv_membership_change *change)
+{
+    member *m = arg;
+
+    (void)pthread_mutex_lock(&m->lock);
+    m->told[change->kind]++;
+    for (size_t i = 0; i < change->count; i++) {
+        bool now = change->kind == HV_MEMBERSHIP_ASSIGNED;
+        m->strange |= strcmp(change->partitions[i].hub, "t") != 0 || m->owned[change->partitions[i].number] == now;
+        m->owned[change->partitions[i].number] = now;
+        m->count += now ? 1 : -1;
+    }
+    if (change->kind == HV_MEMBERSHIP_REVOKED)
+        m->revocation = change->revocation;
+    bool answer = change->kind == HV_MEMBERSHIP_REVOKED && m->releases;
+    (void)pthread_mutex_unlock(&m->lock);
+    if (answer)
+        m->membership->ops->released(m->membership, change->revocation);
+}
+
+static member *
+join_group(int64_t release_ms)
+{
+    member *m = calloc(1, sizeof *m);
+    hv_kafka_config kafka = {.bootstrap = mock_broker_bootstrap(broker)};
+    hv_kafka_group_config config = {.broker = &kafka, .group = "g", .session_ms = SESSION_MS, .release_ms = release_ms, .refresh_ms = 5000};
+    const char *hub = "t";
+    hv_err err;
+
+    ck_assert_ptr_nonnull(m);
+    (void)pthread_mutex_init(&m->lock, NULL);
+    m->releases = true;
+    ck_hv_ok(hv_membership_kafka_open(&config, &m->membership, &err));
+    ck_hv_ok(m->membership->ops->start(m->membership, on_changed, m, &err));
+    ck_hv_ok(m->membership->ops->subscribe(m->membership, &hub, 1, &err));
+    return m;
+}
+
+static void
+leave_group(member *m)
+{
+    if (m == NULL)
+        return;
+    hv_membership_close(m->membership);
+    ck_assert(!m->strange);
+    (void)pthread_mutex_destroy(&m->lock);
+    free(m);
+}
+
+static int
+owned_by(member *m)
+{
+    (void)pthread_mutex_lock(&m->lock);
+    int count = m->count;
+    (void)pthread_mutex_unlock(&m->lock);
+    return count;
+}
+
+static int
+told(member *m, hv_membership_kind kind)
+{
+    (void)pthread_mutex_lock(&m->lock);
+    int count = m->told[kind];
+    (void)pthread_mutex_unlock(&m->lock);
+    return count;
+}
+
+static void
+wait_owned(member *m, int count)
+{
+    for (int ms = 0; ms < WAIT_MS && owned_by(m) != count; ms += 10)
+        usleep(10000);
+    ck_assert_int_eq(owned_by(m), count);
+}
+
+static void
+setup(void)
+{
+    broker = mock_broker_start(1);
+    mock_broker_topic(broker, "t", PARTITIONS);
+    members[0] = members[1] = NULL;
+}
+
+static void
+teardown(void)
+{
+    leave_group(members[0]);
+    leave_group(members[1]);
+    mock_broker_stop(broker);
+}
+
+START_TEST(a_second_member_gets_its_share_when_it_is_released_or_was_waited_for_long_enough)
+{
+    members[0] = join_group(RELEASE_MS);
+    wait_owned(members[0], PARTITIONS);
+    members[0]->releases = false;
+    members[1] = join_group(RELEASE_MS);
+    for (int ms = 0; ms < WAIT_MS && told(members[0], HV_MEMBERSHIP_REVOKED) == 0; ms += 10)
+        usleep(10000);
+    usleep(RELEASE_MS / 2 * 1000);
+    ck_assert_int_eq(owned_by(members[1]), 0);
+    members[0]->membership->ops->released(members[0]->membership, members[0]->revocation + 1);     /* not the one waited for */
+    members[0]->membership->ops->released(members[0]->membership, members[0]->revocation);
+    wait_owned(members[1], PARTITIONS / 2);
+    ck_assert_int_eq(owned_by(members[0]), PARTITIONS / 2);
+    ck_assert_int_eq(told(members[0], HV_MEMBERSHIP_REVOKED), 1);       /* cooperative: the other half was never taken away */
+    ck_assert_int_eq(told(members[0], HV_MEMBERSHIP_LOST), 0);
+    for (int p = 0; p < PARTITIONS; p++)
+        ck_assert_int_eq(members[0]->owned[p] + members[1]->owned[p], 1);
+    leave_group(members[1]);            /* hands them on without a time-out */
+    members[1] = NULL;
+    wait_owned(members[0], PARTITIONS);
+    members[1] = join_group(RELEASE_MS);
+    wait_owned(members[1], PARTITIONS / 2);             /* although nobody releases anything */
+}
+END_TEST
+
+START_TEST(a_member_that_cannot_reach_the_broker_for_a_session_has_lost_everything_and_gets_it_back)
+{
+    members[0] = join_group(1000);
+    wait_owned(members[0], PARTITIONS);
+    mock_broker_set_up(broker, 1, false);
+    wait_owned(members[0], 0);
+    ck_assert_int_eq(told(members[0], HV_MEMBERSHIP_LOST), 1);
+    ck_assert_int_eq(told(members[0], HV_MEMBERSHIP_REVOKED), 0);
+    mock_broker_set_up(broker, 1, true);
+    wait_owned(members[0], PARTITIONS);
+}
+END_TEST
+
+START_TEST(leaving_does_not_wait_for_a_broker_that_is_gone)
+{
+    members[0] = join_group(1000);
+    wait_owned(members[0], PARTITIONS);
+    mock_broker_set_up(broker, 1, false);
+    int64_t before = hv_clock_boot_ms();
+    leave_group(members[0]);
+    members[0] = NULL;
+    ck_assert_int_lt(hv_clock_boot_ms() - before, WAIT_MS);
+}
+END_TEST
+
+START_TEST(a_group_that_we_may_not_join_is_told_as_trouble)
+{
+    mock_broker_push_errors(broker, MOCK_FIND_COORDINATOR, 10, RD_KAFKA_RESP_ERR_GROUP_AUTHORIZATION_FAILED);
+    members[0] = join_group(1000);
+    for (int ms = 0; ms < WAIT_MS && told(members[0], HV_MEMBERSHIP_TROUBLE) == 0; ms += 10)
+        usleep(10000);
+    ck_assert_int_ge(told(members[0], HV_MEMBERSHIP_TROUBLE), 1);
+}
+END_TEST
+
+int
+main(void)
+{
+    TCase *tests = tcase_create("kafka group");
+    tcase_set_timeout(tests, 100);
+    tcase_add_checked_fixture(tests, setup, teardown);
+    tcase_add_test(tests, a_second_member_gets_its_share_when_it_is_released_or_was_waited_for_long_enough);
+    tcase_add_test(tests, a_member_that_cannot_reach_the_broker_for_a_session_has_lost_everything_and_gets_it_back);
+    tcase_add_test(tests, leaving_does_not_wait_for_a_broker_that_is_gone);
+    tcase_add_test(tests, a_group_that_we_may_not_join_is_told_as_trouble);
+    return ck_hv_run("kafka group", tests);
+}
