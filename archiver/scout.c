@@ -199,6 +199,7 @@ discover(hv_scout *scout)
         }
     }
     free(hubs);
+    hv_past_settle(&scout->past, scout->capture->engine);
     if (tell->rc != HV_OK)
         tell->err = last_err;
     bool soon = tell->rc != HV_OK;
@@ -408,6 +409,7 @@ scout_free(hv_scout *scout)
         question_free(what);
     }
     free(scout->hubs);
+    hv_past_clear(&scout->past);
     pthread_cond_destroy(&scout->changed);
     pthread_mutex_destroy(&scout->lock);
     free(scout);

@@ -226,6 +226,8 @@ hv_scout_admit_hub(hv_scout *scout, hv_scout_hub *known, const hv_scout_admissio
     hv_rc rc = settle_incarnation(scout, known->name, of->identity, known->incarnation, of->claim_cause, &record, err);
     if (rc == HV_OK)
         rc = record_incarnations(scout, known->name, record.incarnation, err);
+    if (rc == HV_OK)
+        rc = hv_past_note(&scout->past, known->name, record.incarnation, err);
     if (rc != HV_OK)
         return rc;
     hv_tell *tell = hv_scout_new_admitted(known->name, of);

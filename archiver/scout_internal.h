@@ -4,6 +4,7 @@
 #ifndef HV_ARCHIVER_SCOUT_INTERNAL_H
 #define HV_ARCHIVER_SCOUT_INTERNAL_H
 
+#include "archiver/past.h"
 #include "archiver/scout.h"
 
 /* What the scout remembers of a hub. */
@@ -24,6 +25,7 @@ struct hv_scout {
     pthread_t thread;
     hv_scout_hub *hubs;
     size_t hub_count, hub_room;
+    hv_past past;
     int64_t next_discovery_boot_ms;
     int64_t ask_policy_boot_ms;         /* a service that has no such question may let it run into its time: not asked before */
 

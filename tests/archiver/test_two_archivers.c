@@ -248,6 +248,100 @@ START_TEST(a_sibling_for_which_nothing_is_left_is_put_all_the_same)
 }
 END_TEST
 
+/* B was away meanwhile and meets another hub of the same name. */
+static void
+create_the_hub_again_for_b(void)
+{
+    hv_scripted_delete(b->source, RIG_HUB);
+    hv_scripted_hub(b->source, RIG_HUB, 2, "topic-2");
+    rig_produce(b, 2, 0, 40);
+}
+
+START_TEST(an_incomplete_cut_of_a_hub_that_is_gone_is_completed_with_gaps)
+{
+    hv_err err;
+
+    produce_to_both(0, 60);
+    leave_an_incomplete_cut();
+    create_the_hub_again_for_b();
+    rig_mark(b, 1, 0, 0, 60, 0);        /* the lead has some of them, the others went with the hub */
+    ck_hv_ok(rig_run_once(b, r->storage, &err));
+    ck_assert_int_eq(rig_position(b, 1, 0), 60);
+    ck_assert_int_eq(rig_position(b, 2, 0), 40);
+    check_b();
+    ck_assert_int_gt(b->reports[HV_ARCHIVER_GAP], 0);
+}
+END_TEST
+
+START_TEST(an_incomplete_cut_of_a_hub_that_is_gone_is_left_to_its_maker_for_a_while)
+{
+    hv_err err;
+
+    produce_to_both(0, 60);
+    leave_an_incomplete_cut();
+    create_the_hub_again_for_b();
+    b->config.foreign_wait_ms = 60000;
+    ck_hv_ok(rig_run_once(b, r->storage, &err));
+    ck_assert_int_eq(rig_position(b, 1, 0), 0);
+    ck_assert_int_eq(rig_position(b, 2, 0), 40);
+}
+END_TEST
+
+START_TEST(complete_cuts_of_a_hub_that_is_gone_get_into_the_index)
+{
+    hv_err err;
+
+    produce_to_both(0, 60);
+    produce_to_both(1, 30);
+    ck_hv_ok(rig_run_once(r, NULL, &err));
+    create_the_hub_again_for_b();
+    ck_hv_ok(rig_run_once(b, r->storage, &err));
+    ck_assert_int_eq(rig_position(b, 1, 0), 60);
+    ck_assert_int_eq(rig_position(b, 1, 1), 30);
+    ck_assert_int_eq(rig_position(b, 2, 0), 40);
+    check_b();
+}
+END_TEST
+
+/* One storage call of B fails, before or after its effect; false if it needs fewer calls than that. */
+static bool
+settle_with_a_fault(unsigned call, bool takes_effect)
+{
+    HV_AUTO(hv_storage_close) hv_storage *faulty = NULL;
+    hv_storage_fault_config config = {.inner = r->storage, .fail_call = call, .fail_with = HV_UNAVAILABLE, .takes_effect = takes_effect};
+    hv_partition partition;
+    hv_err err;
+
+    produce_to_both(0, 60);
+    r->config.classify = rig_three_classes;
+    ck_hv_ok(rig_run_once(r, NULL, &err));
+    ck_hv_ok(hv_partition_make(RIG_HUB, 1, 0, &partition, &err));
+    ck_hv_ok(r->storage->ops->delete_version(r->storage, hv_name_of_sibling(&partition, 0, "red").text, "", &err));
+    create_the_hub_again_for_b();
+    rig_mark(b, 1, 0, 0, 60, 0);
+    ck_hv_ok(hv_storage_fault_open(&config, &faulty, &err));
+    (void)!rig_run_once(b, faulty, &err);
+    return hv_storage_fault_fired(faulty);
+}
+
+START_TEST(no_failing_storage_call_keeps_a_hub_that_is_gone_from_being_settled)
+{
+    unsigned fired = 0;
+    hv_err err;
+
+    while (settle_with_a_fault(fired, _i == 1)) {
+        ck_hv_ok(rig_run_once(b, r->storage, &err));
+        ck_assert_int_eq(rig_position(b, 1, 0), 60);
+        ck_assert_int_eq(rig_position(b, 2, 0), 40);
+        check_b();
+        teardown();
+        setup();
+        ck_assert_uint_lt(++fired, 200);
+    }
+    ck_assert_uint_ge(fired, 15);
+}
+END_TEST
+
 START_TEST(promised_events_that_only_memory_has_go_into_the_siblings)
 {
     hv_err err;
@@ -301,6 +395,10 @@ main(void)
     tcase_add_test(tests, an_incomplete_foreign_cut_is_completed_from_the_hub_under_its_own_class_map);
     tcase_add_test(tests, what_an_incomplete_cut_promised_and_nobody_has_any_more_becomes_a_gap_of_its_siblings);
     tcase_add_test(tests, a_sibling_for_which_nothing_is_left_is_put_all_the_same);
+    tcase_add_test(tests, an_incomplete_cut_of_a_hub_that_is_gone_is_completed_with_gaps);
+    tcase_add_test(tests, an_incomplete_cut_of_a_hub_that_is_gone_is_left_to_its_maker_for_a_while);
+    tcase_add_test(tests, complete_cuts_of_a_hub_that_is_gone_get_into_the_index);
+    tcase_add_loop_test(tests, no_failing_storage_call_keeps_a_hub_that_is_gone_from_being_settled, 0, 2);
     tcase_add_test(tests, promised_events_that_only_memory_has_go_into_the_siblings);
     tcase_add_test(tests, an_incomplete_foreign_cut_is_left_to_its_maker_for_a_while);
     return ck_hv_run("two archivers", tests);
