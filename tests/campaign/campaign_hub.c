@@ -1,9 +1,9 @@
 /*
  * A live producer, and with "mock" the broker too (librdkafka's mock cluster lives in this process).
  *
- *   campaign_hub BOOTSTRAP|mock TOPIC PARTITIONS EVENTS_PER_SECOND SEED LOG [transactions]
+ *   campaign_hub BOOTSTRAP|mock TOPIC PARTITIONS EVENTS_PER_SECOND SEED LOG [transactions|again]
  *
- * Makes the topic and says "bootstrap HOST:PORT"; then produces and says "first" when something is acknowledged. A line "stop" on
+ * Makes the topic ("again": deletes the one of that name first) and says "bootstrap HOST:PORT"; then produces and says "first" when something is acknowledged. A line "stop" on
  * standard input ends the producing: everything is flushed, and "stopped N" says how many events are in the log. "start" begins
  * again. The end of standard input ends the program, and with it the mock broker.
  *
@@ -203,25 +203,57 @@ require(rd_kafka_error_t *error, const char *what)
         fail(what, rd_kafka_error_string(error));
 }
 
-static void
-create_topic(void)
+/* The answer to a request about one topic. */
+static rd_kafka_resp_err_t
+answer(rd_kafka_queue_t *queue)
 {
-    char text[256];
-    rd_kafka_queue_t *queue = rd_kafka_queue_new(hub.rk);
-    rd_kafka_NewTopic_t *topic = rd_kafka_NewTopic_new(hub.topic, hub.partitions, 1, text, sizeof text);
-
-    if (topic == NULL)
-        fail("topic", text);
-    rd_kafka_CreateTopics(hub.rk, &topic, 1, NULL, queue);
     rd_kafka_event_t *event = rd_kafka_queue_poll(queue, WAIT_MS);
-    const rd_kafka_CreateTopics_result_t *result = event == NULL ? NULL : rd_kafka_event_CreateTopics_result(event);
+    const rd_kafka_topic_result_t **topics = NULL;
     size_t count = 0;
-    const rd_kafka_topic_result_t **topics = result == NULL ? NULL : rd_kafka_CreateTopics_result_topics(result, &count);
-    if (count != 1 || rd_kafka_topic_result_error(topics[0]) != RD_KAFKA_RESP_ERR_NO_ERROR)
-        fail("create the topic", count == 1 ? rd_kafka_topic_result_error_string(topics[0]) : "no answer");
+
+    if (event == NULL)
+        fail("topic", "no answer");
+    if (rd_kafka_event_type(event) == RD_KAFKA_EVENT_CREATETOPICS_RESULT)
+        topics = rd_kafka_CreateTopics_result_topics(rd_kafka_event_CreateTopics_result(event), &count);
+    else if (rd_kafka_event_type(event) == RD_KAFKA_EVENT_DELETETOPICS_RESULT)
+        topics = rd_kafka_DeleteTopics_result_topics(rd_kafka_event_DeleteTopics_result(event), &count);
+    if (count != 1)
+        fail("topic", rd_kafka_event_error_string(event));
+    rd_kafka_resp_err_t code = rd_kafka_topic_result_error(topics[0]);
     rd_kafka_event_destroy(event);
-    rd_kafka_NewTopic_destroy(topic);
-    rd_kafka_queue_destroy(queue);
+    return code;
+}
+
+static void
+delete_topic(rd_kafka_queue_t *queue)
+{
+    rd_kafka_DeleteTopic_t *topic = rd_kafka_DeleteTopic_new(hub.topic);
+
+    rd_kafka_DeleteTopics(hub.rk, &topic, 1, NULL, queue);
+    rd_kafka_resp_err_t code = answer(queue);
+    if (code != RD_KAFKA_RESP_ERR_NO_ERROR)
+        fail("delete the topic", rd_kafka_err2str(code));
+    rd_kafka_DeleteTopic_destroy(topic);
+}
+
+/* A name may be taken for a moment longer than its topic is there. */
+static void
+create_topic(rd_kafka_queue_t *queue)
+{
+    int64_t until = hv_clock_boot_ms() + WAIT_MS;
+    rd_kafka_resp_err_t code = RD_KAFKA_RESP_ERR_TOPIC_ALREADY_EXISTS;
+    char text[256];
+
+    while (code == RD_KAFKA_RESP_ERR_TOPIC_ALREADY_EXISTS && hv_clock_boot_ms() < until) {
+        rd_kafka_NewTopic_t *topic = rd_kafka_NewTopic_new(hub.topic, hub.partitions, 1, text, sizeof text);
+        if (topic == NULL)
+            fail("topic", text);
+        rd_kafka_CreateTopics(hub.rk, &topic, 1, NULL, queue);
+        code = answer(queue);
+        rd_kafka_NewTopic_destroy(topic);
+    }
+    if (code != RD_KAFKA_RESP_ERR_NO_ERROR)
+        fail("create the topic", rd_kafka_err2str(code));
 }
 
 /* Every leader answers. */
@@ -237,7 +269,7 @@ wait_for_leaders(void)
 }
 
 static void
-make_hub(const char *bootstrap)
+make_hub(const char *bootstrap, bool again)
 {
     open_producer(bootstrap);
     if (hub.mock) {
@@ -247,7 +279,11 @@ make_hub(const char *bootstrap)
             fail("create the topic", rd_kafka_err2str(code));
         bootstrap = rd_kafka_mock_cluster_bootstraps(cluster);
     } else {
-        create_topic();
+        rd_kafka_queue_t *queue = rd_kafka_queue_new(hub.rk);
+        if (again)
+            delete_topic(queue);
+        create_topic(queue);
+        rd_kafka_queue_destroy(queue);
     }
     wait_for_leaders();
     if (hub.transactions)
@@ -413,7 +449,7 @@ main(int argc, char **argv)
     hub.log = fopen(argv[6], "w");
     if (hub.log == NULL || hub.partitions < 1 || hub.partitions > MAX_PARTITIONS)
         fail("start", hub.log == NULL ? strerror(errno) : "too many partitions");
-    make_hub(argv[1]);
+    make_hub(argv[1], argc > 7 && strcmp(argv[7], "again") == 0);
     char told = run();
     while (told != 'e') {
         told = command(1000);

@@ -69,11 +69,15 @@ class Log:
 
 
 class Judge:
-    def __init__(self, folder, hub, log):
-        self.folder, self.hub, self.log = folder, hub, log
+    """`log` is that of the hub as it is now; with `many`, hubs of this name come and go, and each gets an incarnation of its own."""
+
+    def __init__(self, folder, hub, log, many=False):
+        self.folder, self.hub, self.log, self.many = folder, hub, log, many
+        self.logs = {}                  # incarnation -> its log
         self.cache = {}
+        self.incomplete = []            # partitions whose last cut lacks siblings
         self.tails = {}                 # (incarnation, partition) -> end of the last complete cut
-        self.stored = 0
+        self.stored = self.gone = 0     # events in the vault; promised events of hubs that are gone
         self.lost = self.doubled = 0
 
     def forget(self, paths):
@@ -82,9 +86,10 @@ class Judge:
         for path in paths:
             self.cache.pop(path.removeprefix(root), None)
 
-    def _compare(self, key, seen, problems):
-        """One partition, up to its tail."""
-        logged, last = self.log.events.get(key[2], {}), self.log.last.get(key[2], -1)
+    def _compare(self, key, seen, gone, problems):
+        """One partition, up to its tail. `gone` is what hubvault says went with its hub."""
+        log = self.logs[key[1]]
+        logged, last = log.events.get(key[2], {}), log.last.get(key[2], -1)
         for event, content in seen:
             wanted = logged.get(event.offset)
             if wanted is None and event.offset <= last:
@@ -96,7 +101,8 @@ class Judge:
         self.doubled += len(offsets) - len(there)
         if len(offsets) != len(there):
             problems.append(f"{key}: offsets are there twice")
-        missing = [offset for offset in logged if offset < self.tails[key[1:]] and offset not in there]
+        missing = [offset for offset in logged if offset < self.tails[key[1:]] and offset not in there and not
+                   (log is not self.log and any(first <= offset < end for first, end, _ in gone))]
         self.lost += len(missing)
         problems += [f"partition {key[2]} offset {offset}: acknowledged and below the position, but not in the vault" for offset in missing[:5]]
 
@@ -108,9 +114,12 @@ class Judge:
         self.log.read()                 # behind the listing, so what is listed has been acknowledged, or is just about to be
         paths = {path for cuts in vault.partitions.values() for names in cuts.values() for _, path in names}
         vault.problems += [f"{path}: was there and is gone" for path in self.cache.keys() - paths]
-        stored = 0
+        stored = self.gone = 0
+        self.incomplete = []
         for key in sorted(vault.partitions):
-            if key[0] != self.hub or key[1] != 1:
+            # Nobody writes into an incarnation whose hub is gone, so a new one belongs to the hub that is there now.
+            self.logs.setdefault(key[1], self.log)
+            if key[0] != self.hub or (key[1] != 1 and not self.many):
                 vault.problems.append(f"{key}: nobody asked for that")
                 continue
             facts = {}
@@ -121,7 +130,12 @@ class Judge:
                 for _, path in names:
                     contents.update(self.cache[path][3] if path in self.cache else {})
             self.tails[key[1:]] = self._tail(vault, key, facts, last_first)
-            self._compare(key, [(event, contents.get(event.offset)) for event in events], vault.problems)
+            if self.tails[key[1:]] != facts["position"]:
+                self.incomplete.append(key)
+            gone = [gap for names in vault.partitions[key].values() for _, path in names if path in self.cache
+                    for gap in self.cache[path][1].header["gaps"] + self.cache[path][1].header["missing"] if gap[2] == "re-created"]
+            self.gone += sum(end - first for first, end, _ in gone)
+            self._compare(key, [(event, contents.get(event.offset)) for event in events], gone, vault.problems)
             stored += len(events)
         self.stored = stored
         if vault.problems:
@@ -135,6 +149,20 @@ class Judge:
             return facts["position"]
         promised = {name for name, _ in lead.header["classes"]}
         return facts["position"] if promised <= set(names) else last_first
+
+    def final_of_many(self):
+        """Every segment is read anew. Of hubs that are gone, what was sealed is there; of the last one, everything."""
+        self.cache = {}
+        self.look()
+        if len(self.logs) < 2:
+            raise Failure("no second incarnation was begun")
+        if self.incomplete:
+            raise Failure(f"cuts were never completed: {self.incomplete}")
+        for partition, events in self.log.events.items():
+            incarnation = max(self.logs)
+            if self.logs[incarnation] is not self.log or self.tails.get((incarnation, partition), 0) <= max(events):
+                raise Failure(f"partition {partition} of the last hub is not captured to its end")
+        return self.stored
 
     def final(self, gaps_allowed):
         """Everything that was acknowledged is there, once and equal, and nothing else; every segment is read anew."""

@@ -8,8 +8,9 @@ import random
 import typing
 
 REPLAY = "replay."
+SNAPSHOT = "put.snapshot."              # of the settings of a topic, which the mock does not tell
 # Which places can be reached by which rounds.
-STARTS = ("put.marker.", "put.incarnation.", "folder.", "claim.", "index.open.", "index.incarnation.", "start.")
+STARTS = ("put.marker.", "put.incarnation.", SNAPSHOT, "folder.", "claim.", "index.open.", "index.incarnation.", "start.")
 CAPTURE = ("put.lead.", "index.cut.", "adopt.looked", "adopt.record.", "rebuild.", "replace.", "shutdown.", "verify.", "start.after")
 SIBLINGS = ("put.sibling.", "fill.")
 RIVALS = ("put.lead.exists", "adopt.sealing")
@@ -36,6 +37,8 @@ KINDS = [
     Kind("rivals", CAPTURE[:2] + SIBLINGS + RIVALS, 3, classes=2, cut_bytes=6144, cut_age_ms=120, archivers=2),
     Kind("wide", CAPTURE + SIBLINGS, 1, partitions=64, rate=1000, classes=2, cut_bytes=4096, cut_age_ms=300),
     Kind("transactions", CAPTURE + SIBLINGS, 2, classes=2, cut_bytes=8192, cut_age_ms=150, producer="transactions", real_only=True),
+    Kind("recreated", ("put.incarnation.", "claim.", "put.lead.", "index.cut.", "rebuild.") + SIBLINGS, 2, classes=2, cut_bytes=8192,
+         cut_age_ms=150, real_only=True),
     Kind("java", CAPTURE, 1, cut_bytes=16384, cut_age_ms=200, producer="java", real_only=True),
     Kind("replay", (REPLAY,), 2, rate=1500, cut_bytes=32768, cut_age_ms=300, real_only=True),
 ]
@@ -69,7 +72,7 @@ def places_of(kind, places):
 
 def places_for(broker, places):
     """What a campaign on this broker has to reach."""
-    return [place for place in places if broker == "real" or not place.startswith(REPLAY)]
+    return [place for place in places if broker == "real" or not place.startswith((REPLAY, SNAPSHOT))]
 
 
 def verb_of(place, dice):
@@ -83,7 +86,7 @@ def verb_of(place, dice):
 
 def _count(place, dice):
     """A small number: every passage is one in a row of many, but a start passes some of them once."""
-    once = ("put.marker.", "put.incarnation.", "claim.", "index.open.", "index.incarnation.", "start.", "rebuild.", "replace.", "adopt.",
+    once = ("put.marker.", "put.incarnation.", SNAPSHOT, "claim.", "index.open.", "index.incarnation.", "start.", "rebuild.", "replace.", "adopt.",
             "fill.", "shutdown.", "verify.begin", "folder.", "replay.init", "put.lead.exists")
     if any(place.startswith(beginning) for beginning in once):
         return 1
@@ -126,6 +129,7 @@ def make(seed, broker, places, cycles, round_size=25):
     """Rounds whose cycles are `cycles` in sum."""
     dice = random.Random(f"{seed}/{broker}")
     kinds = [kind for kind in KINDS if broker == "real" or not kind.real_only]
+    places = places_for(broker, places)
     decks = {kind.name: Deck(places_of(kind, places), dice) for kind in kinds}
     rounds, number, order = [], 0, []
     while number < cycles:
@@ -147,8 +151,9 @@ def make(seed, broker, places, cycles, round_size=25):
 def make_covering(seed, broker, places):
     """The short campaign: every place once, and some kills anywhere."""
     dice = random.Random(f"{seed}/{broker}/short")
-    kinds = [kind for kind in KINDS if (broker == "real" or not kind.real_only) and kind.name not in ("wide", "java", "transactions")]
-    rounds, number, left = [], 0, set(places_for(broker, places))
+    kinds = [kind for kind in KINDS if (broker == "real" or not kind.real_only) and kind.name not in ("wide", "java", "transactions", "recreated")]
+    places = places_for(broker, places)
+    rounds, number, left = [], 0, set(places)
     for kind in sorted(kinds, key=lambda kind: kind.name != "rivals"):      # rivals first: only they reach some places
         mine = [place for place in places_of(kind, places) if place in left]
         if kind.name == "plain":

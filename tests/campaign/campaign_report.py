@@ -15,6 +15,8 @@ ROWS = [
     ("vaults verified to the last event", lambda r: r["numbers"].get("vaults", 0)),
     ("events acknowledged and compared", lambda r: r["numbers"].get("events", 0)),
     ("events replayed and compared", lambda r: r["numbers"].get("events replayed", 0)),
+    ("hubs deleted and created again", lambda r: r["numbers"].get("hubs re-created", 0)),
+    ("offsets that a lead promised and that went with their hub", lambda r: r["numbers"].get("gone with their hub", 0)),
     ("segments", lambda r: r["numbers"].get("segments", 0)),
     ("**events lost**", lambda r: r["numbers"]["lost"]),
     ("**events doubled**", lambda r: r["numbers"]["doubled"]),

@@ -23,6 +23,7 @@ FOREIGN_WAIT_MS = 300
 REACH = 5           # seconds until a place counts as not reached
 END = 90            # seconds after which something hangs
 TRIES = 3
+RECREATED = "recreated"
 BEHIND = {"index-missing-cut", "index-incarnation"}
 REPLAY_SECONDS = 4      # of events for a replay
 
@@ -52,15 +53,16 @@ class Results:
 class Hub:
     """The producer of a round, and on the mock the broker as well."""
 
-    def __init__(self, program, bootstrap, topic, plan, log, errors):
-        self.topic = topic
+    def __init__(self, program, bootstrap, topic, plan, log, errors, again=False):
+        """With `again` there is a topic of that name, and it is deleted first."""
         kind = plan.kind
         self.java = kind.producer == "java"
         if self.java:
             parts.run_java("OddEvents", bootstrap, f"topic:{topic}:{kind.partitions}")
             command = parts.java("Producer", bootstrap, topic, kind.partitions, kind.rate, log, plan.seed)
         else:
-            command = [program, bootstrap, topic, str(kind.partitions), str(kind.rate), str(plan.seed), str(log), kind.producer]
+            command = [program, bootstrap, topic, str(kind.partitions), str(kind.rate), str(plan.seed), str(log),
+                       "again" if again else kind.producer]
         self.process = subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=errors, text=True)
         self.bootstrap = bootstrap if self.java else self._line("bootstrap ")
         self._line("first")
@@ -109,14 +111,24 @@ class RoundRun:
         self.campaign, self.plan, self.folder = campaign, plan, folder
         self.results, self.places = campaign.results, campaign.places
         self.vaults = 0
-        self.boards = 0
+        self.boards = self.hubs = 0
         self.cycle = None
         self.archivers = [Archiver(number) for number in range(plan.kind.archivers)]
         self.log_file = open(folder / "hubvault.log", "ab")
         self.topic = f"live-{plan.number}"
-        self.hub = Hub(campaign.hub_program, campaign.bootstrap, self.topic, plan, folder / "live.log", self.log_file)
-        self.log = campaign_judge.Log(folder / "live.log")
+        self._new_hub()
         self._new_vault()
+
+    def _new_hub(self):
+        """The hub, or the next one of the same name."""
+        again = self.hubs > 0
+        if again:
+            self.hub.stop()
+            self.hub.end()
+        self.hubs += 1
+        log = self.folder / f"live-{self.hubs}.log"
+        self.hub = Hub(self.campaign.hub_program, self.campaign.bootstrap, self.topic, self.plan, log, self.log_file, again)
+        self.log = campaign_judge.Log(log)
 
     # ---- vaults and machines ----
 
@@ -125,7 +137,7 @@ class RoundRun:
         self.place = self.folder / f"vault-{self.vaults}"
         self.place.mkdir()
         self.vault = self.place / "vault"
-        self.judge = campaign_judge.Judge(self.vault, self.topic, self.log)
+        self.judge = campaign_judge.Judge(self.vault, self.topic, self.log, self.plan.kind.name == RECREATED)
         self.journal = power_loss.Journal(self.place)
         self.copies = {}
         for archiver in self.archivers:
@@ -218,12 +230,24 @@ class RoundRun:
 
     def prepare(self, cycle, victim):
         """Bring about what the place needs."""
-        needs_new = {"put.marker.": self.vault / "vault.json", "folder.": self.vault / "segments"}
-        for beginning in ("put.incarnation.", "claim.", "index.incarnation."):
-            needs_new[beginning] = self.vault / "segments" / f"hub={self.topic}" / "incarnation=1" / "incarnation.json"
-        if any(cycle.place.startswith(beginning) and path.exists() for beginning, path in needs_new.items()):
+        if self.plan.kind.name == RECREATED:
+            if cycle.place.startswith(("claim.", "put.incarnation.")) or cycle.number % 5 == 0:
+                self._kill_all()
+                self._leave_incomplete(victim)
+                self.judge.look()
+                self._new_hub()
+                self.judge.log = self.log
+            self._prepare_machine(cycle, victim)
+            return
+        claim = f"segments/hub={self.topic}/incarnation=1/incarnation.json"
+        needs_new = {"put.marker.": "vault.json", "folder.": "segments", "put.incarnation.": claim, "claim.": claim,
+                     "index.incarnation.": claim, campaign_plan.SNAPSHOT: "snapshots/**/*.json"}
+        if any(cycle.place.startswith(beginning) and any(self.vault.glob(path)) for beginning, path in needs_new.items()):
             self.finish_vault()
             self._new_vault()
+        self._prepare_machine(cycle, victim)
+
+    def _prepare_machine(self, cycle, victim):
         if cycle.place.startswith(("index.open.", "rebuild.")):
             shutil.rmtree(victim.index, ignore_errors=True)
         if cycle.place.startswith(("adopt.looked", "adopt.record.")):
@@ -382,7 +406,12 @@ class RoundRun:
         self.hub.stop()
         self.finish_vault()
         transactions = self.plan.kind.producer == "transactions"
-        right = self.judge.final(gaps_allowed=transactions)
+        if self.plan.kind.name == RECREATED:
+            right = self.judge.final_of_many()
+            self.results.numbers["hubs re-created"] += self.hubs - 1
+            self.results.numbers["gone with their hub"] += self.judge.gone
+        else:
+            right = self.judge.final(gaps_allowed=transactions)
         self._compare_indexes()
         if self.plan.kind.groups == (campaign_plan.REPLAY,):
             self.campaign.replay(self)

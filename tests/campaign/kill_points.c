@@ -23,6 +23,7 @@ static const char *const places[] = {
     PUT_PLACES("incarnation"),
     PUT_PLACES("lead"),
     PUT_PLACES("sibling"),
+    PUT_PLACES("snapshot"),
     "put.lead.exists",
     "folder.made", "folder.sync.before", "folder.sync.after",
     "claim.before", "claim.after",

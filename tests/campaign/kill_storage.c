@@ -47,6 +47,9 @@ word_of(const char *name)
         return "lead";
     case HV_NAME_SIBLING:
         return "sibling";
+    case HV_NAME_TOPIC_SNAPSHOT:
+    case HV_NAME_GROUP_SNAPSHOT:
+        return "snapshot";
     default:
         return "other";
     }
