@@ -284,8 +284,7 @@ grow(hv_index *index, hv_err *err)
     MDB_envinfo info;
 
     (void)mdb_env_info(index->mapped.env, &info);       /* fails for NULL only */
-    if (info.me_mapsize > SIZE_MAX / 2 - MAP_STEP)
-        return hv_ix_failed(index, MDB_MAP_FULL, "enlarge the map", err);
+    assert(info.me_mapsize <= SIZE_MAX / 2 - MAP_STEP);         /* it is mapped: no kernel gives half of all addresses to one process */
     size_t bytes = (info.me_mapsize * 2 + MAP_STEP - 1) / MAP_STEP * MAP_STEP;
     index->map_bytes = info.me_mapsize;
     int mdb_rc = set_map(index, bytes);

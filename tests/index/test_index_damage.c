@@ -3,6 +3,7 @@
  * that LMDB itself may crash over its own inner pages is known (index/index_env.c), so a child does the reading.
  */
 #include <fcntl.h>
+#include <lmdb.h>
 #include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -139,6 +140,39 @@ START_TEST(a_flipped_bit_in_a_key_does_not_move_the_position)
 }
 END_TEST
 
+/* Takes the first cut of the partition out of "cuts", behind the back of the index. */
+static void
+remove_first_cut(void)
+{
+    unsigned char key[20] = {[7] = 1};
+    MDB_val entry = {.mv_size = sizeof key, .mv_data = key};
+    MDB_env *env;
+    MDB_txn *txn;
+    MDB_dbi cuts;
+
+    ck_assert_int_eq(mdb_env_create(&env), 0);
+    ck_assert_int_eq(mdb_env_set_maxdbs(env, 20), 0);
+    ck_assert_int_eq(mdb_env_open(env, dir.path, 0, 0600), 0);
+    ck_assert_int_eq(mdb_txn_begin(env, NULL, 0, &txn), 0);
+    ck_assert_int_eq(mdb_dbi_open(txn, "cuts", 0, &cuts), 0);
+    ck_assert_int_eq(mdb_del(txn, cuts, &entry, NULL), 0);
+    ck_assert_int_eq(mdb_txn_commit(txn), 0);
+    mdb_env_close(env);
+}
+
+START_TEST(a_cut_below_all_that_are_there_is_not_taken_for_recorded)
+{
+    hv_err err;
+
+    remove_first_cut();
+    hv_index *index = sample_open(dir.path, 1 << 20);
+    hv_index_addition again = {.partition = &orders, .cut = &cut};
+    ck_hv_fails(HV_CORRUPT, hv_index_add(index, &again, 1, &err));
+    ck_assert_msg(strstr(err.msg, "no cut is recorded there") != NULL, "%s", err.msg);
+    hv_index_close(index);
+}
+END_TEST
+
 START_TEST(a_flipped_bit_in_the_name_of_the_vault_is_reported)
 {
     hv_index_config config = {.dir = dir.path, .read_only = true};
@@ -264,6 +298,7 @@ main(void)
     tcase_add_test(tests, a_flipped_bit_in_a_segment_is_reported);
     tcase_add_test(tests, a_flipped_bit_in_a_block_is_reported);
     tcase_add_test(tests, a_flipped_bit_in_a_key_does_not_move_the_position);
+    tcase_add_test(tests, a_cut_below_all_that_are_there_is_not_taken_for_recorded);
     tcase_add_test(tests, a_flipped_bit_in_the_name_of_the_vault_is_reported);
     tcase_add_test(tests, entries_that_are_out_of_order_are_reported);
     tcase_add_loop_test(tests, no_flipped_bit_anywhere_makes_the_index_tell_something_else, 0, 4);

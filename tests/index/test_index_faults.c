@@ -5,6 +5,8 @@
  */
 #include <errno.h>
 #include <lmdb.h>
+#include <pthread.h>
+#include <stdio.h>
 #include <stdlib.h>
 
 #include "tests/harness/check_hv.h"
@@ -13,13 +15,23 @@
 
 enum { TINY_MAP = 80 << 10, MOST_CALLS = 5000 };
 
-typedef enum fault_mode { FAULT_OFF, FAULT_BEFORE, FAULT_AFTER, FAULT_LOSE_MAP } fault_mode;
+typedef enum fault_mode {
+    FAULT_OFF,
+    FAULT_BEFORE,
+    FAULT_AFTER,
+    FAULT_LOSE_MAP,
+    FAULT_REPLACED,                     /* another process puts another index into the place of the one that was just opened */
+    FAULT_NO_FILE,                      /* LMDB hands out a descriptor that is none */
+    FAULT_MANY,                         /* a database has 2^32 - 1 entries */
+    FAULT_NO_LOCK,                      /* the system has no more locks */
+} fault_mode;
 
 static struct {
     fault_mode mode;
     int code;
     long calls_left;                    /* the call that finds 0 fails, and all behind it while `lasting` */
     bool lasting;
+    const char *only;                   /* the one function that fails; NULL: any */
     const char *fired;                  /* the function that failed */
 } fault;
 
@@ -30,13 +42,15 @@ arm(fault_mode mode, int code, long after)
     fault.code = code;
     fault.calls_left = after;
     fault.lasting = false;
-    fault.fired = NULL;
+    fault.only = fault.fired = NULL;
 }
 
 static bool
 strikes(fault_mode mode, const char *function)
 {
-    if (fault.mode != mode || (fault.fired != NULL && !fault.lasting) || fault.calls_left-- > 0)
+    if (fault.mode != mode || (fault.only != NULL && strcmp(fault.only, function) != 0))
+        return false;
+    if ((fault.fired != NULL && !fault.lasting) || fault.calls_left-- > 0)
         return false;
     fault.calls_left = 0;
     fault.fired = function;
@@ -64,14 +78,78 @@ WRAP_MAKER(mdb_env_create, (MDB_env **env), (env))
 WRAP_MAKER(mdb_txn_begin, (MDB_env *env, MDB_txn *parent, unsigned flags, MDB_txn **txn), (env, parent, flags, txn))
 WRAP_MAKER(mdb_cursor_open, (MDB_txn *txn, MDB_dbi dbi, MDB_cursor **cursor), (txn, dbi, cursor))
 WRAP(mdb_env_set_maxdbs, (MDB_env *env, MDB_dbi count), (env, count))
-WRAP(mdb_env_open, (MDB_env *env, const char *path, unsigned flags, mdb_mode_t mode), (env, path, flags, mode))
-WRAP(mdb_env_get_fd, (MDB_env *env, mdb_filehandle_t *fd), (env, fd))
 WRAP(mdb_reader_check, (MDB_env *env, int *dead), (env, dead))
 WRAP(mdb_dbi_open, (MDB_txn *txn, const char *name, unsigned flags, MDB_dbi *dbi), (txn, name, flags, dbi))
-WRAP(mdb_stat, (MDB_txn *txn, MDB_dbi dbi, MDB_stat *stat), (txn, dbi, stat))
 WRAP(mdb_get, (MDB_txn *txn, MDB_dbi dbi, MDB_val *key, MDB_val *value), (txn, dbi, key, value))
 WRAP(mdb_put, (MDB_txn *txn, MDB_dbi dbi, MDB_val *key, MDB_val *value, unsigned flags), (txn, dbi, key, value, flags))
 WRAP(mdb_cursor_get, (MDB_cursor *cursor, MDB_val *key, MDB_val *value, MDB_cursor_op op), (cursor, key, value, op))
+
+int __real_mdb_env_open(MDB_env *env, const char *path, unsigned flags, mdb_mode_t mode);
+int __wrap_mdb_env_open(MDB_env *env, const char *path, unsigned flags, mdb_mode_t mode);
+
+/* A copy of the file takes its place, and is another file. */
+static void
+put_copy_in_place(const char *path)
+{
+    char file[400], copy[400];
+    static char bytes[1 << 20];
+
+    (void)snprintf(file, sizeof file, "%s/data.mdb", path);
+    (void)snprintf(copy, sizeof copy, "%s/copy", path);
+    FILE *from = fopen(file, "rb"), *to = fopen(copy, "wb");
+    ck_assert(from != NULL && to != NULL);
+    size_t len = fread(bytes, 1, sizeof bytes, from);
+    ck_assert(len > 0 && len < sizeof bytes && fwrite(bytes, 1, len, to) == len);
+    ck_assert(fclose(from) == 0 && fclose(to) == 0 && rename(copy, file) == 0);
+}
+
+int
+__wrap_mdb_env_open(MDB_env *env, const char *path, unsigned flags, mdb_mode_t mode)
+{
+    if (strikes(FAULT_BEFORE, "mdb_env_open"))
+        return fault.code;
+    int mdb_rc = __real_mdb_env_open(env, path, flags, mode);
+    if (mdb_rc == 0 && strikes(FAULT_REPLACED, "mdb_env_open"))
+        put_copy_in_place(path);
+    return strikes(FAULT_AFTER, "mdb_env_open") ? fault.code : mdb_rc;
+}
+
+int __real_mdb_env_get_fd(MDB_env *env, mdb_filehandle_t *fd);
+int __wrap_mdb_env_get_fd(MDB_env *env, mdb_filehandle_t *fd);
+
+int
+__wrap_mdb_env_get_fd(MDB_env *env, mdb_filehandle_t *fd)
+{
+    if (strikes(FAULT_BEFORE, "mdb_env_get_fd"))
+        return fault.code;
+    int mdb_rc = __real_mdb_env_get_fd(env, fd);
+    if (strikes(FAULT_NO_FILE, "mdb_env_get_fd"))
+        *fd = -1;
+    return strikes(FAULT_AFTER, "mdb_env_get_fd") ? fault.code : mdb_rc;
+}
+
+int __real_mdb_stat(MDB_txn *txn, MDB_dbi dbi, MDB_stat *stat);
+int __wrap_mdb_stat(MDB_txn *txn, MDB_dbi dbi, MDB_stat *stat);
+
+int
+__wrap_mdb_stat(MDB_txn *txn, MDB_dbi dbi, MDB_stat *stat)
+{
+    if (strikes(FAULT_BEFORE, "mdb_stat"))
+        return fault.code;
+    int mdb_rc = __real_mdb_stat(txn, dbi, stat);
+    if (strikes(FAULT_MANY, "mdb_stat"))
+        stat->ms_entries = UINT32_MAX;
+    return strikes(FAULT_AFTER, "mdb_stat") ? fault.code : mdb_rc;
+}
+
+int __real_pthread_rwlock_init(pthread_rwlock_t *made, const pthread_rwlockattr_t *attr);
+int __wrap_pthread_rwlock_init(pthread_rwlock_t *made, const pthread_rwlockattr_t *attr);
+
+int
+__wrap_pthread_rwlock_init(pthread_rwlock_t *made, const pthread_rwlockattr_t *attr)
+{
+    return strikes(FAULT_NO_LOCK, "pthread_rwlock_init") ? EAGAIN : __real_pthread_rwlock_init(made, attr);
+}
 
 int __real_mdb_txn_commit(MDB_txn *txn);
 int __wrap_mdb_txn_commit(MDB_txn *txn);
@@ -456,11 +534,112 @@ START_TEST(what_never_ends_is_given_up)
 
     begin_work(&work);
     ck_hv_ok(open_to_write(&work, &err));
-    arm(FAULT_BEFORE, MDB_MAP_RESIZED, 0);
-    fault.lasting = true;
-    ck_hv_fails(HV_IO, hv_index_position(work.index, &work.orders, &position, &err));
-    fault.mode = FAULT_OFF;
+    for (int only_begin = 0; only_begin < 2; only_begin++) {
+        arm(FAULT_BEFORE, MDB_MAP_RESIZED, 0);
+        fault.lasting = true;
+        fault.only = only_begin ? "mdb_txn_begin" : NULL;
+        ck_hv_fails(HV_IO, hv_index_position(work.index, &work.orders, &position, &err));
+        fault.mode = FAULT_OFF;
+        ck_hv_ok(hv_index_position(work.index, &work.orders, &position, &err));
+    }
+    end_work(&work);
+}
+END_TEST
+
+START_TEST(an_index_that_is_replaced_while_it_is_opened_is_opened_again_but_not_for_ever)
+{
+    index_work work;
+    int64_t position;
+    hv_err err;
+
+    begin_work(&work);
+    ck_hv_ok(open_to_write(&work, &err));
+    ck_hv_ok(add_two_partitions(&work, &err));
+    hv_index_close(HV_TAKE(work.index));
+    arm(FAULT_REPLACED, 0, 0);
+    ck_hv_ok(open_to_write(&work, &err));
+    ck_assert_ptr_nonnull(fault.fired);
     ck_hv_ok(hv_index_position(work.index, &work.orders, &position, &err));
+    ck_assert_int_eq(position, 20);
+    hv_index_close(HV_TAKE(work.index));
+    arm(FAULT_REPLACED, 0, 0);
+    fault.lasting = true;
+    ck_hv_fails(HV_BUSY, open_to_write(&work, &err));
+    fault.mode = FAULT_OFF;
+    ck_hv_ok(open_to_write(&work, &err));
+    end_work(&work);
+}
+END_TEST
+
+START_TEST(without_a_lock_there_is_no_index)
+{
+    index_work work;
+    hv_err err;
+
+    begin_work(&work);
+    arm(FAULT_NO_LOCK, 0, 0);
+    ck_hv_fails(HV_IO, open_to_write(&work, &err));
+    ck_assert_ptr_nonnull(strstr(err.msg, "lock"));
+    ck_hv_ok(open_to_write(&work, &err));
+    end_work(&work);
+}
+END_TEST
+
+START_TEST(a_size_that_nobody_can_tell_is_not_told)
+{
+    index_work work;
+    hv_index_stats stats = {.cuts = -7};
+    hv_err err;
+
+    begin_work(&work);
+    ck_hv_ok(open_to_write(&work, &err));
+    arm(FAULT_NO_FILE, 0, 0);
+    ck_hv_fails(HV_IO, hv_index_stats_read(work.index, &stats, &err));
+    ck_assert_str_eq(fault.fired, "mdb_env_get_fd");
+    ck_assert_int_eq(stats.cuts, -7);
+    ck_hv_ok(hv_index_stats_read(work.index, &stats, &err));
+    ck_assert_uint_gt(stats.file_bytes, 0);
+    end_work(&work);
+}
+END_TEST
+
+START_TEST(one_hub_more_than_can_be_numbered_is_a_limit)
+{
+    index_work work;
+    hv_err err;
+
+    begin_work(&work);
+    ck_hv_ok(open_to_write(&work, &err));
+    arm(FAULT_MANY, 0, 0);
+    ck_hv_fails(HV_LIMIT, add_incarnation(&work, &err));
+    ck_assert_ptr_nonnull(strstr(err.msg, "hubs"));
+    ck_hv_ok(add_incarnation(&work, &err));
+    end_work(&work);
+}
+END_TEST
+
+/* What is recorded is only compared, so a failure changes nothing, and the same call works again. */
+START_TEST(a_call_that_fails_while_a_recorded_cut_is_compared_is_told)
+{
+    index_work work;
+    hv_err err;
+    long n = 0;
+
+    begin_work(&work);
+    hv_index_addition again = {.partition = &work.orders, .cut = &work.cuts[0]};
+    ck_hv_ok(open_to_write(&work, &err));
+    ck_hv_ok(add_two_partitions(&work, &err));
+    for (;; n++) {
+        arm(FAULT_BEFORE, EIO, n);
+        hv_rc rc = hv_index_add(work.index, &again, 1, &err);
+        bool fired = fault.fired != NULL;
+        fault.mode = FAULT_OFF;
+        ck_assert_int_eq(rc, fired ? HV_IO : HV_OK);
+        if (!fired)
+            break;
+        ck_hv_ok(hv_index_add(work.index, &again, 1, &err));
+    }
+    ck_assert_int_gt(n, 5);
     end_work(&work);
 }
 END_TEST
@@ -573,6 +752,11 @@ main(void)
     tcase_add_test(tests, an_environment_that_refuses_everything_is_opened_again_unseen);
     tcase_add_test(tests, a_map_that_another_process_enlarges_while_the_index_is_opened_is_followed);
     tcase_add_test(tests, what_never_ends_is_given_up);
+    tcase_add_test(tests, an_index_that_is_replaced_while_it_is_opened_is_opened_again_but_not_for_ever);
+    tcase_add_test(tests, without_a_lock_there_is_no_index);
+    tcase_add_test(tests, a_size_that_nobody_can_tell_is_not_told);
+    tcase_add_test(tests, one_hub_more_than_can_be_numbered_is_a_limit);
+    tcase_add_test(tests, a_call_that_fails_while_a_recorded_cut_is_compared_is_told);
     tcase_add_test(tests, too_much_for_one_transaction_is_a_limit);
     tcase_add_test(tests, a_file_of_another_version_of_lmdb_is_to_be_rebuilt);
     tcase_add_test(tests, too_many_readers_are_a_limit);

@@ -1,5 +1,7 @@
 /* One index in the place of another, with readers around. */
+#include <errno.h>
 #include <fcntl.h>
+#include <stdarg.h>
 #include <signal.h>
 #include <stdio.h>
 #include <sys/stat.h>
@@ -12,6 +14,27 @@
 
 static scratch_dir scratch;
 static char dir[300], beside[300];
+
+/* The error of the next call that wants a lock of its own; 0: none. */
+static int lock_error;
+
+int __real_fcntl64(int fd, int command, ...);
+int __wrap_fcntl64(int fd, int command, ...);
+
+int
+__wrap_fcntl64(int fd, int command, ...)
+{
+    va_list args;
+
+    va_start(args, command);
+    void *arg = va_arg(args, void *);
+    va_end(args);
+    if (command != F_OFD_SETLK || lock_error == 0)
+        return __real_fcntl64(fd, command, arg);
+    errno = lock_error;
+    lock_error = 0;
+    return -1;
+}
 
 static void
 setup(void)
@@ -175,6 +198,75 @@ START_TEST(a_discarded_index_is_gone_with_its_folder_and_discarding_nothing_is_f
 }
 END_TEST
 
+START_TEST(a_folder_without_locks_is_told_and_nothing_changes)
+{
+    hv_err err;
+
+    make_index(dir, 2);
+    make_index(beside, 5);
+    lock_error = ENOLCK;
+    ck_hv_fails(HV_IO, hv_index_replace(dir, beside, &err));
+    ck_assert_int_eq(lock_error, 0);
+    ck_assert_ptr_nonnull(strstr(err.msg, "lock '"));
+    ck_assert_int_eq(position_in(dir), 20);
+    ck_hv_ok(hv_index_replace(dir, beside, &err));
+}
+END_TEST
+
+START_TEST(an_index_cannot_take_a_place_that_is_not_there_or_taken_by_something_else)
+{
+    char path[320];
+    hv_err err;
+
+    make_index(beside, 5);
+    (void)snprintf(path, sizeof path, "%s/nowhere", scratch.path);
+    ck_hv_fails(HV_IO, hv_index_replace(path, beside, &err));
+    ck_assert_ptr_nonnull(strstr(err.msg, "nowhere/lock.mdb"));
+    ck_assert_int_eq(position_in(beside), 50);
+    (void)snprintf(path, sizeof path, "%s/data.mdb", dir);
+    ck_assert_int_eq(mkdir(path, 0700), 0);
+    ck_hv_fails(HV_IO, hv_index_replace(dir, beside, &err));
+    ck_assert_ptr_nonnull(strstr(err.msg, "put in its place"));
+    ck_assert_int_eq(position_in(beside), 50);
+    ck_assert_int_eq(rmdir(path), 0);
+    ck_hv_ok(hv_index_replace(dir, beside, &err));
+    ck_assert_int_eq(position_in(dir), 50);
+}
+END_TEST
+
+START_TEST(a_path_that_no_system_takes_is_refused_before_anything_is_done)
+{
+    char path[5000];
+    hv_err err;
+
+    make_index(beside, 5);
+    memset(path, 'x', sizeof path - 1);
+    path[sizeof path - 1] = '\0';
+    ck_assert(!hv_index_exists(path));
+    ck_hv_fails(HV_USAGE, hv_index_replace(path, beside, &err));
+    ck_hv_fails(HV_USAGE, hv_index_discard(path, &err));
+    ck_assert_int_eq(position_in(beside), 50);
+}
+END_TEST
+
+START_TEST(what_cannot_be_discarded_is_named)
+{
+    char path[320], link[320];
+    hv_err err;
+
+    make_index(beside, 2);
+    (void)snprintf(link, sizeof link, "%s/link", scratch.path);
+    ck_assert_int_eq(symlink(beside, link), 0);
+    ck_hv_fails(HV_IO, hv_index_discard(link, &err));         /* the files are gone; the link is not ours to remove */
+    ck_assert_ptr_nonnull(strstr(err.msg, "/link"));
+    ck_assert(!hv_index_exists(beside));
+    (void)snprintf(path, sizeof path, "%s/data.mdb", beside);
+    ck_assert_int_eq(mkdir(path, 0700), 0);
+    ck_hv_fails(HV_IO, hv_index_discard(beside, &err));
+    ck_assert_ptr_nonnull(strstr(err.msg, "data.mdb"));
+}
+END_TEST
+
 int
 main(void)
 {
@@ -186,5 +278,9 @@ main(void)
     tcase_add_test(tests, while_somebody_has_one_of_them_open_it_is_busy_and_nothing_changes);
     tcase_add_test(tests, readers_that_come_while_indexes_change_places_see_the_one_or_the_other);
     tcase_add_test(tests, a_discarded_index_is_gone_with_its_folder_and_discarding_nothing_is_fine);
+    tcase_add_test(tests, a_folder_without_locks_is_told_and_nothing_changes);
+    tcase_add_test(tests, an_index_cannot_take_a_place_that_is_not_there_or_taken_by_something_else);
+    tcase_add_test(tests, a_path_that_no_system_takes_is_refused_before_anything_is_done);
+    tcase_add_test(tests, what_cannot_be_discarded_is_named);
     return ck_hv_run("index replace", tests);
 }
