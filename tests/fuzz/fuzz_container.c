@@ -67,11 +67,10 @@ put_entry(maker *m, hv_buf *to)
     unsigned what = next(m);
     size_t which = what % (ENTRIES + 1);
 
+    hv_slice name = which == ENTRIES ? next_bytes(m, 40) : HV_SLICE_NULL;
+    for (size_t i = 0; i < ENTRIES && which == ENTRIES; i++)
+        which = hv_slice_equal(name, hv_slice_text(names[i])) ? i : which;
     if (which == ENTRIES) {             /* none of ours */
-        hv_slice name = next_bytes(m, 40);
-        for (size_t i = 0; i < ENTRIES; i++)
-            if (hv_slice_equal(name, hv_slice_text(names[i])))
-                return;
         put_counted(m, name, to);
         put_counted(m, next_bytes(m, 200), to);
         m->wrong = true;

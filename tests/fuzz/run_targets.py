@@ -16,7 +16,7 @@ HERE = pathlib.Path(__file__).resolve().parent
 HOURS = HERE / "hours.json"             # what each target has had so far, added up over all runs with --keep
 SLICE_S = 120                           # a target is run in slices, so that what was found is kept when the run is ended
 MOST_FINDINGS = 5                       # of one run of one target: then something is broken that ought to be mended first
-KEPT_BYTES = 96 << 10                   # of inputs per target in tests/fuzz/corpus, beyond the largest of those written by hand
+KEPT_BYTES = 40 << 10                   # of inputs per target in tests/fuzz/corpus, beyond the largest of those written by hand
 LARGEST_KEPT = 8 << 10
 OPTIONS = ["-print_final_stats=1", "-timeout=20", "-rss_limit_mb=2048", "-malloc_limit_mb=1100", "-use_value_profile=1", "-verbosity=1"]
 ENVIRONMENT = {"ASAN_OPTIONS": "detect_stack_use_after_return=1:strict_string_checks=1:allocator_may_return_null=1",
