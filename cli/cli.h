@@ -57,6 +57,8 @@ int hv_cli_main(const hv_cli_start *start);
 hv_rc hv_cmd_completion(hv_cli *cli, hv_err *err);
 hv_rc hv_cmd_demo(hv_cli *cli, hv_err *err);
 hv_rc hv_cmd_doctor(hv_cli *cli, hv_err *err);
+hv_rc hv_cmd_groups_ls(hv_cli *cli, hv_err *err);
+hv_rc hv_cmd_groups_translate(hv_cli *cli, hv_err *err);
 hv_rc hv_cmd_hubs(hv_cli *cli, hv_err *err);
 hv_rc hv_cmd_options(hv_cli *cli, hv_err *err);
 hv_rc hv_cmd_replay(hv_cli *cli, hv_err *err);

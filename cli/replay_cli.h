@@ -10,6 +10,7 @@
 #include "replay/replay.h"
 #include "replay/sinks.h"
 #include "server/sources.h"
+#include "server/vault.h"
 
 extern const hv_flag hv_replay_flags[];
 extern const hv_flag hv_show_flags[];
@@ -41,6 +42,8 @@ typedef struct hv_replay_target {
     hv_kafka_topic_map *topics;
     char **hubs;                        /* of `topics` */
     hv_kafka_partition_map *partitions;
+    hv_sink_kafka_config kafka;         /* of a sink into a service */
+    hv_offset_map *map;                 /* NULL: none is written */
     char id[40];                        /* made up, where none was given */
     int fd;                             /* of a file that has to be synchronised and closed; -1: none */
     const char *name;
@@ -53,8 +56,16 @@ HV_DEFINE_AUTO_VALUE(hv_replay_target, hv_replay_target_close);
 
 /* `to` comes from hv_replay_target_init(), and is closed whatever the answer. HV_EXISTS for a file that is there already. */
 hv_rc hv_replay_target_open(const hv_cli *cli, hv_replay_target *to, hv_err *err) HV_MUST_USE;
-/* The part of it that is about --sink kafka. */
+/* The part of it that is about --sink kafka; and only where to and how, for a dry run: nothing is opened. */
 hv_rc hv_replay_target_kafka(const hv_cli *cli, hv_replay_target *to, hv_err *err) HV_MUST_USE;
+hv_rc hv_replay_target_kafka_describe(const hv_cli *cli, hv_replay_target *to, hv_err *err) HV_MUST_USE;
+/* Only which service, from --bootstrap, --target or the configuration. */
+hv_rc hv_replay_target_broker(const hv_cli *cli, hv_replay_target *to, hv_err *err) HV_MUST_USE;
+/* --create-topics: show what would be made, or make it. Nothing without that flag. */
+hv_rc hv_replay_create_topics(const hv_cli *cli, const hv_vault *vault, const hv_replay *replay, const hv_replay_target *target, bool dry_run,
+                              hv_err *err) HV_MUST_USE;
+/* What only makes sense with --sink kafka: HV_USAGE if it is there without. */
+hv_rc hv_replay_check_kafka_flags(const hv_cli *cli, hv_err *err) HV_MUST_USE;
 /* What was written to a file is durable. */
 hv_rc hv_replay_target_sync(const hv_replay_target *target, hv_err *err) HV_MUST_USE;
 

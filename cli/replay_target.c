@@ -17,6 +17,7 @@ void
 hv_replay_target_close(hv_replay_target *target)
 {
     hv_sink_close(target->sink);
+    hv_offset_map_close(target->map);
     if (target->fd >= 0)
         (void)close(target->fd);
     hv_sources_close(target->sources);

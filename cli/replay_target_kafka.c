@@ -22,8 +22,8 @@ count_each(const hv_args *args, const char *flag)
 }
 
 /* The own source, that of another configuration, or a broker without any login. */
-static hv_rc
-choose_broker(const hv_cli *cli, hv_replay_target *to, hv_err *err)
+hv_rc
+hv_replay_target_broker(const hv_cli *cli, hv_replay_target *to, hv_err *err)
 {
     const char *bootstrap = hv_args_text(cli->args, "--bootstrap"), *path = hv_args_text(cli->args, "--target");
 
@@ -109,14 +109,14 @@ choose_id(const hv_cli *cli, hv_replay_target *to, hv_sink_kafka_config *config,
 }
 
 hv_rc
-hv_replay_target_kafka(const hv_cli *cli, hv_replay_target *to, hv_err *err)
+hv_replay_target_kafka_describe(const hv_cli *cli, hv_replay_target *to, hv_err *err)
 {
     hv_sink_kafka_config config = {.broker = &to->broker, .topic = hv_args_text(cli->args, "--topic"),
                                    .no_transactions = hv_args_has(cli->args, "--no-transactions")};
 
     if (hv_args_has(cli->args, "--out"))
         return hv_err_set(err, HV_USAGE, "--out names a file, but --sink kafka sends events to a service");
-    hv_rc rc = choose_broker(cli, to, err);
+    hv_rc rc = hv_replay_target_broker(cli, to, err);
     if (rc == HV_OK)
         rc = read_renames(cli, to, &config, err);
     if (rc == HV_OK)
@@ -124,10 +124,24 @@ hv_replay_target_kafka(const hv_cli *cli, hv_replay_target *to, hv_err *err)
     if (rc == HV_OK)
         rc = choose_id(cli, to, &config, err);
     if (rc == HV_OK)
-        rc = hv_sink_kafka_open(&config, &to->sink, err);
+        to->kafka = config;
+    return rc;
+}
+
+hv_rc
+hv_replay_target_kafka(const hv_cli *cli, hv_replay_target *to, hv_err *err)
+{
+    const char *map = hv_args_text(cli->args, "--offset-map");
+
+    hv_rc rc = hv_replay_target_kafka_describe(cli, to, err);
+    if (rc == HV_OK && map != NULL)
+        rc = hv_offset_map_open(map, &to->map, err);
+    to->kafka.map = to->map;
+    if (rc == HV_OK)
+        rc = hv_sink_kafka_open(&to->kafka, &to->sink, err);
     if (rc != HV_OK)
         return rc;
-    fprintf(cli->notes, "replay id: %s%s\n", config.id,
-            config.no_transactions ? " (at least once: what was sent just before a crash may be sent again)" : "");
+    fprintf(cli->notes, "replay id: %s%s\n", to->kafka.id,
+            to->kafka.no_transactions ? " (at least once: what was sent just before a crash may be sent again)" : "");
     return HV_OK;
 }

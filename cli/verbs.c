@@ -1,5 +1,6 @@
 /* The commands, and the flags that every command understands. Dispatch, help, manual and completion come from these tables. */
 #include "cli/cli.h"
+#include "cli/groups_cli.h"
 #include "cli/replay_cli.h"
 
 #define WORDS(...) ((const char *const[]){__VA_ARGS__, NULL})
@@ -94,6 +95,14 @@ const hv_verb hv_verbs[] = {
     {.name = "demo", .values = "[DIR]", .max_values = 1, .help = "Show the main job from end to end, with nothing but this machine",
      .needs_no_options = true, .run = hv_cmd_demo,
      .details = "Makes a folder (hubvault-demo, or DIR) with a configuration, a vault and an index, and leaves it there."},
+    {.name = "groups ls", .values = "[GROUP...]", .max_values = 1000, .help = "List how far consumer groups had read, now or at a time",
+     .flags = hv_groups_ls_flags, .needs = HV_NEED_STORE, .run = hv_cmd_groups_ls,
+     .details = "From the snapshots that 'hubvault run' keeps (archiver.snapshot-interval). GROUP is a name or a glob."},
+    {.name = "groups translate", .values = "GROUP...", .min_values = 1, .max_values = 1000, .flags = hv_groups_translate_flags,
+     .help = "Let consumer groups go on in topics that a replay filled", .needs = HV_NEED_STORE | HV_NEED_INDEX, .run = hv_cmd_groups_translate,
+     .details = "Commits, for each partition, the new offset of the first replayed event at or behind what the group had committed. A group\n"
+                "is moved as a whole or not at all, and only where nobody of it is active. Before, the events at the new offsets are read\n"
+                "and compared with the archive; behind, what is committed is read back. Exit status 15 if a group is not moved."},
     {.name = "hubs", .values = "[HUB]", .max_values = 1, .help = "List the hubs that the vault holds", .flags = hubs_flags,
      .needs = HV_NEED_STORE | HV_NEED_INDEX, .run = hv_cmd_hubs},
     {.name = "segments", .values = "HUB [PARTITION]", .min_values = 1, .max_values = 2, .help = "List the segments of a hub",

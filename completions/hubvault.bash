@@ -14,6 +14,7 @@ _hubvault()
         verify) verb='verify'; break ;;
         index) verb='index'; break ;;
         demo) verb='demo'; break ;;
+        groups) verb='groups'; break ;;
         hubs) verb='hubs'; break ;;
         segments) verb='segments'; break ;;
         status) verb='status'; break ;;
@@ -54,6 +55,10 @@ _hubvault()
     replay' --bootstrap')  return ;;
     replay' --target') COMPREPLY=($(compgen -f -- "$word")); return ;;
     replay' --id')  return ;;
+    replay' --replication')  return ;;
+    replay' --topic-config') COMPREPLY=($(compgen -S = -W "$options" -- "$word")); compopt -o nospace; return ;;
+    replay' --offset-map') COMPREPLY=($(compgen -f -- "$word")); return ;;
+    replay' --translate-groups')  return ;;
     replay' --rate')  return ;;
     replay' --speed')  return ;;
     replay' --longest-pause')  return ;;
@@ -61,6 +66,12 @@ _hubvault()
     show' --incarnation')  return ;;
     verify' --threads')  return ;;
     index' --into') COMPREPLY=($(compgen -d -- "$word")); return ;;
+    groups' --at')  return ;;
+    groups' --hub')  return ;;
+    groups' --offset-map') COMPREPLY=($(compgen -f -- "$word")); return ;;
+    groups' --bootstrap')  return ;;
+    groups' --target') COMPREPLY=($(compgen -f -- "$word")); return ;;
+    groups' --at')  return ;;
     segments' --from')  return ;;
     segments' --to')  return ;;
     segments' --from-offset')  return ;;
@@ -69,18 +80,20 @@ _hubvault()
     options' --format') COMPREPLY=($(compgen -W 'table markdown man' -- "$word")); return ;;
     esac
     if [[ -z $verb ]]; then
-        COMPREPLY=($(compgen -W 'run replay show verify index index index demo hubs segments status doctor options completion  --config --set --store --index --output --help --version' -- "$word"))
+        COMPREPLY=($(compgen -W 'run replay show verify index index index demo groups groups hubs segments status doctor options completion  --config --set --store --index --output --help --version' -- "$word"))
         return
     fi
     case "$verb" in
     run) flags+='  --once' ;;&
-    replay) flags+='  --from --to --from-offset --to-offset --cursor --cursor-file --incarnation --partition --key --key-glob --key-base64 --header --type --order --limit --sink --out --body --separator --codec --topic --rename --partition-map --bootstrap --target --id --no-transactions --rate --speed --longest-pause --damaged --follow --dry-run' ;;&
+    replay) flags+='  --from --to --from-offset --to-offset --cursor --cursor-file --incarnation --partition --key --key-glob --key-base64 --header --type --order --limit --sink --out --body --separator --codec --topic --rename --partition-map --bootstrap --target --id --no-transactions --create-topics --replication --topic-config --offset-map --translate-groups --rate --speed --longest-pause --damaged --follow --dry-run' ;;&
     show) flags+='  --incarnation' ;;&
     verify) flags+='  --quick --no-index --threads' ;;&
     index) flags+=' rebuild --into --partial' ;;&
     index) flags+=' stats' ;;&
     index) flags+=' dump' ;;&
     demo) flags+=' ' ;;&
+    groups) flags+=' ls --at --hub --partitions' ;;&
+    groups) flags+=' translate --offset-map --bootstrap --target --at --dry-run --overwrite --allow-gap' ;;&
     hubs) flags+='  --partitions' ;;&
     segments) flags+='  --from --to --from-offset --to-offset --incarnation' ;;&
     status) flags+='  --offline --gaps' ;;&

@@ -73,8 +73,8 @@ timeout_of(const hv_kafka_targets *targets)
 
 /* ---- names ---- */
 
-static hv_rc
-name_topic(const hv_sink_kafka_config *config, const char *hub, char ret[HV_HUB_SIZE], hv_err *err)
+hv_rc
+hv_kafka_topic_name(const hv_sink_kafka_config *config, const char *hub, char ret[HV_HUB_SIZE], hv_err *err)
 {
     static const char variable[] = "{hub}";
     HV_AUTO(hv_buf_free) hv_buf name = HV_BUF_INIT(8192);
@@ -97,8 +97,8 @@ name_topic(const hv_sink_kafka_config *config, const char *hub, char ret[HV_HUB_
     return HV_OK;
 }
 
-static int32_t
-map_partition(const hv_sink_kafka_config *config, int32_t from)
+int32_t
+hv_kafka_topic_partition(const hv_sink_kafka_config *config, int32_t from)
 {
     int32_t to = from;
 
@@ -222,24 +222,33 @@ take_positions(hv_kafka_targets *targets, size_t target, hv_slice text, hv_err *
 }
 
 static hv_rc
-read_committed(hv_kafka_targets *targets, size_t target, hv_err *err)
+check_answer(const hv_kafka_targets *targets, rd_kafka_resp_err_t code, hv_err *err)
 {
-    const hv_kafka_target *of = &targets->targets[target];
-    rd_kafka_topic_partition_list_t *list = rd_kafka_topic_partition_list_new(1);
+    if (code == RD_KAFKA_RESP_ERR_NO_ERROR)
+        return HV_OK;
+    return hv_err_set(err, hv_kafka_client_rc(code), "ask how far replay '%s' has come: %s", targets->config.sink->id,
+                      rd_kafka_err2str(code));
+}
+
+/* Of all targets from `first` on, in one exchange. */
+static hv_rc
+read_committed(hv_kafka_targets *targets, size_t first, hv_err *err)
+{
+    rd_kafka_topic_partition_list_t *list = rd_kafka_topic_partition_list_new((int)(targets->target_count - first));
 
     if (list == NULL)
         return hv_err_set(err, HV_NOMEM, "no memory for positions");
-    rd_kafka_topic_partition_t *entry = rd_kafka_topic_partition_list_add(list, of->topic, of->partition);
-    rd_kafka_resp_err_t code = rd_kafka_committed(targets->config.group->rk, list, timeout_of(targets));
-    if (code == RD_KAFKA_RESP_ERR_NO_ERROR)
-        code = entry->err;
-    hv_rc rc = HV_OK;
-    if (code != RD_KAFKA_RESP_ERR_NO_ERROR)
-        rc = hv_err_set(err, hv_kafka_client_rc(code), "ask how far replay '%s' has come: %s", targets->config.sink->id,
-                        rd_kafka_err2str(code));
-    else if (entry->offset >= 0)
-        rc = take_positions(targets, target, hv_slice_of(entry->metadata != NULL ? entry->metadata : "", entry->metadata_size),
-                            err);
+    for (size_t i = first; i < targets->target_count; i++)
+        (void)rd_kafka_topic_partition_list_add(list, targets->targets[i].topic, targets->targets[i].partition);
+    hv_rc rc = check_answer(targets, rd_kafka_committed(targets->config.group->rk, list, timeout_of(targets)), err);
+    for (size_t i = first; rc == HV_OK && i < targets->target_count; i++) {
+        const rd_kafka_topic_partition_t *entry =
+            rd_kafka_topic_partition_list_find(list, targets->targets[i].topic, targets->targets[i].partition);
+        assert(entry != NULL);
+        rc = check_answer(targets, entry->err, err);
+        if (rc == HV_OK && entry->offset >= 0)
+            rc = take_positions(targets, i, hv_slice_of(entry->metadata != NULL ? entry->metadata : "", entry->metadata_size), err);
+    }
     rd_kafka_topic_partition_list_destroy(list);
     return rc;
 }
@@ -260,10 +269,7 @@ need_target(hv_kafka_targets *targets, const char *topic, int32_t partition, siz
     *added = (hv_kafka_target){.partition = partition};
     memcpy(added->topic, topic, strlen(topic));
     *ret = targets->target_count++;
-    hv_rc rc = read_committed(targets, *ret, err);
-    if (rc != HV_OK)
-        targets->target_count--;
-    return rc;
+    return HV_OK;
 }
 
 static hv_rc
@@ -271,10 +277,10 @@ add_source(hv_kafka_targets *targets, const hv_partition *from, hv_err *err)
 {
     const hv_sink_kafka_config *config = targets->config.sink;
     char topic[HV_HUB_SIZE];
-    int32_t partitions = 0, to = map_partition(config, from->number);
+    int32_t partitions = 0, to = hv_kafka_topic_partition(config, from->number);
     size_t target;
 
-    hv_rc rc = name_topic(config, from->hub, topic, err);
+    hv_rc rc = hv_kafka_topic_name(config, from->hub, topic, err);
     if (rc == HV_OK)
         rc = need_topic(targets, topic, &partitions, err);
     if (rc != HV_OK)
@@ -288,13 +294,29 @@ add_source(hv_kafka_targets *targets, const hv_partition *from, hv_err *err)
 }
 
 hv_rc
+hv_kafka_targets_add(hv_kafka_targets *targets, const hv_sink_source *sources, size_t count, bool also_empty, hv_err *err)
+{
+    size_t before = targets->target_count;
+    hv_rc rc = HV_OK;
+
+    for (size_t i = 0; rc == HV_OK && i < count; i++)
+        if (also_empty || !sources[i].empty)
+            rc = add_source(targets, &sources[i].partition, err);
+    if (rc == HV_OK && targets->target_count > before)
+        rc = read_committed(targets, before, err);
+    return rc;
+}
+
+hv_rc
 hv_kafka_targets_find(hv_kafka_targets *targets, const hv_partition *from, hv_kafka_target **ret, int64_t *next, hv_err *err)
 {
-    bool found = targets->last < targets->source_count && hv_partition_compare(&targets->sources[targets->last].from, from) == 0;
+    bool found = targets->last < targets->source_count
+                 && hv_partition_compare(&targets->sources[targets->last].from, from) == 0;
     size_t at = found ? targets->last : place_of(targets, from, &found);
 
     if (!found) {
-        hv_rc rc = add_source(targets, from, err);
+        hv_sink_source late = {.partition = *from};     /* it joined in while following */
+        hv_rc rc = hv_kafka_targets_add(targets, &late, 1, true, err);
         if (rc != HV_OK)
             return rc;
         at = place_of(targets, from, &found);

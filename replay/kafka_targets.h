@@ -10,6 +10,10 @@
 
 typedef struct hv_kafka_targets hv_kafka_targets;
 
+/* What the configuration says: the topic of a hub, HV_USAGE if that is no name of a topic; and where a partition goes. */
+hv_rc hv_kafka_topic_name(const hv_sink_kafka_config *config, const char *hub, char ret[HV_HUB_SIZE], hv_err *err) HV_MUST_USE;
+int32_t hv_kafka_topic_partition(const hv_sink_kafka_config *config, int32_t from);
+
 /* A target partition. */
 typedef struct hv_kafka_target {
     char topic[HV_HUB_SIZE];
@@ -28,11 +32,15 @@ void hv_kafka_targets_free(hv_kafka_targets *targets);
 HV_DEFINE_AUTO(hv_kafka_targets, hv_kafka_targets_free);
 
 /*
- * The target of a source partition, found out when it is asked for the first time: its topic must exist and have that partition,
- * and what the group knows about it is read. *next is the first offset that is not in the topic yet. Pointers live until the next
- * call. HV_NOT_FOUND: no such topic. HV_USAGE: a topic with too few partitions, a name that no topic can have, or a group that
- * belongs to another request. HV_UNAVAILABLE, HV_AUTH.
+ * Find the targets of these partitions, empty ones only if asked for: their topics must exist and have those partitions; and read what
+ * the group knows about them. HV_NOT_FOUND: no such topic. HV_USAGE: a topic with too few partitions, a name that no topic can have, or
+ * a group that belongs to another request. HV_UNAVAILABLE, HV_AUTH. After a failure only free may follow.
  */
+hv_rc hv_kafka_targets_add(hv_kafka_targets *targets, const hv_sink_source *sources, size_t count, bool also_empty,
+                           hv_err *err) HV_MUST_USE;
+
+/* The target of a partition, which is added if it is not known. *next is the first offset that is not in the topic yet. Pointers live
+ * until the next call. */
 hv_rc hv_kafka_targets_find(hv_kafka_targets *targets, const hv_partition *from, hv_kafka_target **ret, int64_t *next,
                             hv_err *err) HV_MUST_USE;
 

@@ -129,6 +129,33 @@ hv_replay_close(hv_replay *replay)
     free(replay);
 }
 
+size_t
+hv_replay_hub_count(const hv_replay *replay)
+{
+    return replay->selection.hub_count;
+}
+
+const char *
+hv_replay_hub(const hv_replay *replay, size_t at, int32_t *partitions)
+{
+    const char *hub = replay->selection.hubs[at].name;
+
+    *partitions = 0;
+    for (size_t i = 0; i < replay->selection.part_count; i++) {
+        const hv_partition *partition = &replay->selection.parts[i].partition;
+        if (strcmp(partition->hub, hub) == 0 && partition->number >= *partitions)
+            *partitions = partition->number + 1;
+    }
+    return hub;
+}
+
+bool
+hv_replay_time_end(const hv_replay *replay, int64_t *ret)
+{
+    *ret = replay->selection.to_time.value;
+    return replay->selection.to_time.set;
+}
+
 const hv_replay_facts *
 hv_replay_facts_of(const hv_replay *replay)
 {

@@ -105,6 +105,12 @@ hv_rc hv_replay_open(const hv_replay_config *config, const hv_replay_request *re
 void hv_replay_close(hv_replay *replay);
 HV_DEFINE_AUTO(hv_replay, hv_replay_close);
 
+/* Hubs that the request selects, by name; partition numbers below *partitions. */
+size_t hv_replay_hub_count(const hv_replay *replay);
+const char *hv_replay_hub(const hv_replay *replay, size_t at, int32_t *partitions);
+/* The time before which all wanted events are; false: there is no such bound. */
+bool hv_replay_time_end(const hv_replay *replay, int64_t *ret);
+
 /* What hv_replay_run() would read and send; reads the index only. */
 typedef struct hv_replay_forecast {
     int64_t partitions, segments, blocks, gets;

@@ -16,7 +16,7 @@
 
 #include "common/clock.h"
 #include "common/partition.h"
-#include "replay/kafka_targets.h"
+#include "replay/kafka_mapping.h"
 
 enum {
     ID_MAX = 100,
@@ -38,6 +38,7 @@ typedef struct kafka_sink {
     hv_kafka_client *producer, *group;
     rd_kafka_consumer_group_metadata_t *group_metadata;
     hv_kafka_targets *targets;
+    hv_kafka_mapping mapping;
     bool open;                          /* something was sent since the last commit; with transactions, one is open */
     int64_t open_events, open_bytes, opened_ms;
     bool wants_zero, got_zero;          /* of the event that is being handed over, see set_zero() */
@@ -70,11 +71,15 @@ on_delivery(rd_kafka_t *rk, const rd_kafka_message_t *message, void *arg)
 {
     kafka_sink *kafka = arg;
 
+    hv_kafka_sent *sent = kafka->mapping.map != NULL ? &kafka->mapping.sent[(size_t)(uintptr_t)message->_private] : NULL;
+
     (void)rk;
+    if (message->err == RD_KAFKA_RESP_ERR_NO_ERROR && sent != NULL)
+        sent->new_offset = message->offset;
     if (message->err == RD_KAFKA_RESP_ERR_NO_ERROR || kafka->failed != RD_KAFKA_RESP_ERR_NO_ERROR)
         return;
     kafka->failed = message->err;
-    kafka->failed_offset = (int64_t)(intptr_t)message->_private;
+    kafka->failed_offset = sent != NULL ? sent->old_offset : (int64_t)(intptr_t)message->_private;
     kafka->failed_partition = message->partition;
     (void)snprintf(kafka->failed_topic, sizeof kafka->failed_topic, "%s", rd_kafka_topic_name(message->rkt));
 }
@@ -182,6 +187,11 @@ kafka_begin(hv_sink *sink, hv_sink_start *start, hv_err *err)
     config.group = kafka->group;
     if (rc == HV_OK)
         rc = hv_kafka_targets_new(&config, &kafka->targets, err);
+    if (rc == HV_OK)
+        rc = hv_kafka_targets_add(kafka->targets, start->sources, start->source_count, start->live || kafka->mapping.map != NULL, err);
+    if (rc == HV_OK && kafka->mapping.map != NULL)
+        rc = hv_kafka_mapping_begin(&kafka->mapping, kafka->targets, kafka->group, start, kafka->config.id, !kafka->config.no_transactions,
+                                    kafka->config.timeout_ms, err);
     for (size_t i = 0; rc == HV_OK && i < start->source_count; i++) {
         hv_kafka_target *target;
         int64_t next;
@@ -263,6 +273,8 @@ kafka_flush(hv_sink *sink, hv_err *err)
     if (!kafka->open)
         return HV_OK;
     hv_rc rc = drain(kafka, err);
+    if (rc == HV_OK && kafka->mapping.map != NULL)
+        rc = hv_kafka_mapping_write(&kafka->mapping, err);      /* before the commit: what it tells is complete below what is committed */
     if (rc == HV_OK)
         rc = hv_kafka_targets_offsets(kafka->targets, hv_kafka_targets_sent_before(kafka->targets) + sink->facts.events, &offsets,
                                       err);
@@ -325,7 +337,7 @@ changeable(hv_slice slice)
 }
 
 static rd_kafka_resp_err_t
-produce(kafka_sink *kafka, const hv_kafka_target *target, const hv_event *event)
+produce(kafka_sink *kafka, const hv_kafka_target *target, const hv_event *event, void *mark)
 {
     int64_t timestamp_ms = event->timestamp_ms != 0 ? event->timestamp_ms : ZERO_MARK;
     rd_kafka_headers_t *headers = NULL;
@@ -338,7 +350,7 @@ produce(kafka_sink *kafka, const hv_kafka_target *target, const hv_event *event)
         kafka->producer->rk, RD_KAFKA_V_TOPIC(target->topic), RD_KAFKA_V_PARTITION(target->partition),
         RD_KAFKA_V_MSGFLAGS(RD_KAFKA_MSG_F_COPY), RD_KAFKA_V_KEY(changeable(event->key), event->key.len),
         RD_KAFKA_V_VALUE(changeable(event->value), event->value.len), RD_KAFKA_V_TIMESTAMP(timestamp_ms),
-        RD_KAFKA_V_OPAQUE((void *)(intptr_t)event->offset), RD_KAFKA_V_HEADERS(headers), RD_KAFKA_V_END);
+        RD_KAFKA_V_OPAQUE(mark), RD_KAFKA_V_HEADERS(headers), RD_KAFKA_V_END);
     if (code != RD_KAFKA_RESP_ERR_NO_ERROR && headers != NULL)
         rd_kafka_headers_destroy(headers);
     return code;
@@ -347,9 +359,17 @@ produce(kafka_sink *kafka, const hv_kafka_target *target, const hv_event *event)
 static hv_rc
 send_event(kafka_sink *kafka, const hv_partition *from, const hv_kafka_target *target, const hv_event *event, hv_err *err)
 {
+    void *mark = (void *)(intptr_t)event->offset;       /* comes back with the delivery report */
     rd_kafka_resp_err_t code;
+    size_t number;
 
-    while ((code = produce(kafka, target, event)) == RD_KAFKA_RESP_ERR__QUEUE_FULL) {
+    if (kafka->mapping.map != NULL) {
+        hv_rc rc = hv_kafka_mapping_sending(&kafka->mapping, from, target, event->offset, &number, err);
+        if (rc != HV_OK)
+            return rc;
+        mark = (void *)(uintptr_t)number;
+    }
+    while ((code = produce(kafka, target, event, mark)) == RD_KAFKA_RESP_ERR__QUEUE_FULL) {
         (void)rd_kafka_poll(kafka->producer->rk, SLICE_MS);
         hv_rc rc = check_delivery(kafka, err);
         if (rc != HV_OK)
@@ -418,6 +438,7 @@ kafka_close(hv_sink *sink)
         rd_kafka_consumer_group_metadata_destroy(kafka->group_metadata);
     hv_kafka_client_close(kafka->group);
     hv_kafka_client_close(kafka->producer);
+    hv_kafka_mapping_clear(&kafka->mapping);
     free(kafka);
 }
 
@@ -452,6 +473,7 @@ hv_sink_kafka_open(const hv_sink_kafka_config *config, hv_sink **ret, hv_err *er
         return hv_err_set(err, HV_NOMEM, "no memory for the output");
     kafka->base.ops = &kafka_ops;
     kafka->config = *config;
+    kafka->mapping.map = config->map;
     kafka->config.transaction_events = config->transaction_events > 0 ? config->transaction_events : DEFAULT_EVENTS;
     kafka->config.transaction_bytes = config->transaction_bytes > 0 ? config->transaction_bytes : DEFAULT_BYTES;
     kafka->config.transaction_ms = config->transaction_ms > 0 ? config->transaction_ms : DEFAULT_MS;

@@ -4,6 +4,7 @@
 #ifndef HV_REPLAY_SINKS_H
 #define HV_REPLAY_SINKS_H
 
+#include "replay/offset_map.h"
 #include "replay/sink.h"
 #include "segment/header.h"
 #include "source/kafka_config.h"
@@ -66,6 +67,8 @@ typedef struct hv_sink_kafka_config {
     bool no_transactions;               /* for services without them: after a crash up to a transaction's events may come twice */
     int64_t transaction_events, transaction_bytes, transaction_ms;      /* what ends a transaction; 0: 10000, 32 MiB, 1 s */
     int timeout_ms;                     /* of one exchange with the service; 0: 60 s */
+    hv_offset_map *map;                 /* gets every event that is committed, and no other; NULL: none is kept. Partitions without an
+                                           event then need a target, too */
 } hv_sink_kafka_config;
 
 /*

@@ -3,6 +3,7 @@
  * transaction, and shows events of aborted ones like any others. So resuming is tested here without transactions, which differs in
  * the one call that commits; with transactions, against a real broker, it is tested in tests/real.
  */
+#include <stdatomic.h>
 #include <stdio.h>
 
 #include "replay/kafka_positions.h"
@@ -11,6 +12,7 @@
 #include "source/source_drivers.h"
 #include "tests/harness/check_hv.h"
 #include "tests/harness/mock_broker.h"
+#include "tests/harness/scratch_dir.h"
 #include "tests/replay/vault_builder.h"
 #include "tests/segment/segment_builder.h"
 
@@ -384,6 +386,136 @@ END_TEST
 
 /* ---- positions as text ---- */
 
+/* ---- exchanges ---- */
+
+static atomic_int offset_fetches;
+
+static void
+count_fetches(void *arg, int level, const char *text)
+{
+    (void)arg;
+    (void)level;
+    if (strstr(text, "Sent OffsetFetchRequest") != NULL)
+        atomic_fetch_add(&offset_fetches, 1);
+}
+
+START_TEST(positions_of_all_partitions_are_read_in_one_exchange)
+{
+    static const char *const debug[] = {"debug", "protocol"};
+    hv_sink_kafka_config config = {.id = "a", .no_transactions = true};
+
+    to_broker.log = count_fetches;
+    to_broker.extra = debug;
+    to_broker.extra_count = 2;
+    ck_hv_ok(run(&config, &(hv_replay_request){.limit = 0}));
+    ck_assert_int_eq(atomic_load(&offset_fetches), 1);
+}
+END_TEST
+
+/* ---- the map of offsets ---- */
+
+typedef struct map_check {
+    hv_partition from[4];
+    int32_t to[4];
+    int64_t events;
+    const kept_events *topics[2];       /* what is in the target partitions */
+} map_check;
+
+static hv_rc
+check_source(void *arg, uint32_t number, const hv_mapped_source *source, hv_err *unused)
+{
+    map_check *check = arg;
+
+    (void)unused;
+    check->from[number] = source->from;
+    check->to[number] = source->to;
+    return HV_OK;
+}
+
+static hv_rc
+check_run(void *arg, uint32_t source, int64_t old_first, int64_t new_first, int64_t count, hv_err *unused)
+{
+    map_check *check = arg;
+    const kept_events *topic = check->topics[check->to[source]];
+
+    (void)unused;
+    for (int64_t i = 0; i < count; i++, check->events++) {
+        hv_event got = {.offset = -1};
+        for (size_t e = 0; e < topic->count; e++)
+            if (topic->items[e].event.offset == new_first + i)
+                got = topic->items[e].event;
+        ck_assert_int_eq(got.offset, new_first + i);
+        got.offset = old_first + i;
+        bool found = false;
+        for (size_t e = 0; e < vault.events.count; e++)
+            found = found || (hv_partition_compare(&vault.events.items[e].partition, &check->from[source]) == 0
+                              && hv_event_equal(&vault.events.items[e].event, &got));
+        ck_assert_msg(found, "old offset %lld got another event", (long long)(old_first + i));
+    }
+    return HV_OK;
+}
+
+/* Every event of the map is where the map says; how many they are. */
+static int64_t
+check_map(const char *path, bool *finished)
+{
+    kept_events first = read_topic("orders", 0), second = read_topic("orders", 1);
+    map_check check = {.topics = {&first, &second}};
+    hv_offset_map_visitor visitor = {.arg = &check, .source = check_source, .run = check_run};
+    hv_offset_map_head head;
+
+    ck_hv_ok(hv_offset_map_walk(path, &visitor, &head, &err));
+    *finished = head.finished;
+    kept_clear(&first);
+    kept_clear(&second);
+    return check.events;
+}
+
+static hv_rc
+run_with_map(hv_sink_kafka_config config, const char *path, int64_t limit)
+{
+    HV_AUTO(hv_offset_map_close) hv_offset_map *map = NULL;
+
+    ck_hv_ok(hv_offset_map_open(path, &map, &err));
+    config.map = map;
+    hv_rc rc = run(&config, &(hv_replay_request){.limit = limit});
+    return rc == HV_OK && limit == 0 ? hv_offset_map_finish(map, &err) : rc;
+}
+
+START_TEST(the_map_says_which_offset_each_event_got)
+{
+    scratch_dir dir = scratch_dir_make();
+    char path[4096];
+    bool finished;
+
+    (void)snprintf(path, sizeof path, "%s/map", dir.path);
+    ck_hv_ok(run_with_map((hv_sink_kafka_config){.id = "a", .no_transactions = _i == 1, .transaction_events = 25}, path, 0));
+    ck_assert_int_eq(check_map(path, &finished), 2 * EVENTS);
+    ck_assert(finished);
+    scratch_dir_remove(&dir);
+}
+END_TEST
+
+START_TEST(a_run_that_goes_on_completes_the_map_and_one_without_the_file_is_refused)
+{
+    scratch_dir dir = scratch_dir_make();
+    hv_sink_kafka_config config = {.id = "a", .no_transactions = true, .transaction_events = 10};
+    char path[4096], other[4096];
+    bool finished;
+
+    (void)snprintf(path, sizeof path, "%s/map", dir.path);
+    (void)snprintf(other, sizeof other, "%s/other", dir.path);
+    ck_hv_ok(run_with_map(config, path, 35));
+    ck_assert_int_eq(check_map(path, &finished), 35);
+    ck_assert(!finished);
+    ck_hv_fails(HV_USAGE, run_with_map(config, other, 0));
+    ck_hv_ok(run_with_map(config, path, 0));
+    ck_assert_int_eq(check_map(path, &finished), 2 * EVENTS);
+    ck_assert(finished);
+    scratch_dir_remove(&dir);
+}
+END_TEST
+
 START_TEST(positions_come_back_as_they_were_written)
 {
     HV_AUTO(hv_buf_free) hv_buf text = HV_BUF_INIT(8192);
@@ -453,6 +585,9 @@ main(void)
     tcase_add_test(tests, trouble_that_passes_is_waited_for);
     tcase_add_test(tests, an_id_is_checked);
     tcase_add_test(tests, a_service_that_cannot_be_reached_is_said_so_in_time);
+    tcase_add_test(tests, positions_of_all_partitions_are_read_in_one_exchange);
+    tcase_add_loop_test(tests, the_map_says_which_offset_each_event_got, 0, 2);
+    tcase_add_test(tests, a_run_that_goes_on_completes_the_map_and_one_without_the_file_is_refused);
     tcase_add_test(tests, positions_come_back_as_they_were_written);
     tcase_add_test(tests, what_is_no_text_of_positions_is_refused);
     tcase_add_test(tests, more_positions_than_a_commit_can_hold_are_a_limit);
