@@ -12,7 +12,7 @@ ROWS = [
     ("… by itself at a passage of chance", lambda r: r["kills_by"].get("tick", 0)),
     ("… from outside at a time of chance", lambda r: r["kills_by"].get("time", 0)),
     ("rounds, each with a hub of its own", lambda r: sum(r["rounds"].values())),
-    ("vaults verified to the last event", lambda r: r["numbers"].get("vaults", 0)),
+    ("vaults captured to the end, verified and compared", lambda r: r["numbers"].get("vaults", 0)),
     ("events acknowledged and compared", lambda r: r["numbers"].get("events", 0)),
     ("events replayed and compared", lambda r: r["numbers"].get("events replayed", 0)),
     ("hubs deleted and created again", lambda r: r["numbers"].get("hubs re-created", 0)),
