@@ -1,14 +1,17 @@
 /*
  * Every call that capture makes to the store and to LMDB fails in turn, before it took effect and after. At each stop: nothing is
- * indexed that is not stored, nothing is there twice, and a run with healthy parts afterwards completes everything.
+ * indexed that is not stored, nothing is there twice, and a run with healthy parts afterwards completes everything. A capture that goes
+ * on gets over each failure that may pass by itself, and stops no partition.
  *
  * The calls of LMDB are replaced by the linker (--wrap), without a change to the product.
  */
 #include <errno.h>
 #include <lmdb.h>
+#include <pthread.h>
 #include <stdatomic.h>
+#include <stdio.h>
 
-#include "tests/archiver/rig.h"
+#include "tests/archiver/meetings.h"
 
 static rig *r;
 
@@ -18,11 +21,12 @@ static atomic_long lmdb_left = -1;      /* calls until the one that fails; negat
 static int lmdb_error;
 static bool lmdb_takes_effect;
 static atomic_bool lmdb_fired;
+static pthread_t not_failing;           /* the test's own questions */
 
 static bool
 lmdb_must_fail(void)
 {
-    if (atomic_load(&lmdb_left) < 0 || atomic_fetch_sub(&lmdb_left, 1) != 0)
+    if (pthread_equal(pthread_self(), not_failing) || atomic_load(&lmdb_left) < 0 || atomic_fetch_sub(&lmdb_left, 1) != 0)
         return false;
     atomic_store(&lmdb_fired, true);
     return true;
@@ -216,6 +220,81 @@ START_TEST(no_failing_call_of_lmdb_loses_or_doubles_an_event)
 }
 END_TEST
 
+/* ---- a capture that goes on ---- */
+
+static late_store late;
+static hv_storage *faulty;
+static unsigned fired;
+
+static void
+end_faults(void)
+{
+    atomic_store(&lmdb_left, -1);
+    fired += faulty != NULL ? hv_storage_fault_fired(faulty) : atomic_load(&lmdb_fired);
+}
+
+static const struct passing {
+    hv_rc rc;
+    bool takes_effect;
+    unsigned calls;
+} passing[] = {{HV_UNAVAILABLE, false, 1}, {HV_AUTH, false, 3}, {HV_LIMIT, false, 2}, {HV_IO, true, 2}, {HV_NOMEM, false, 1}};
+enum { PASSING = sizeof passing / sizeof *passing };
+
+/* Each call of the store fails in one of the ways, another one in each meeting. */
+START_TEST(a_capture_that_goes_on_gets_over_each_failing_call_of_the_store_by_itself)
+{
+    unsigned before;
+
+    fired = 0;
+    for (unsigned call = 0;; call++) {
+        const struct passing *way = &passing[(call + (unsigned)_i) % PASSING];
+        hv_storage_fault_config config = {.fail_call = call, .fail_calls = way->calls, .fail_with = way->rc,
+            .takes_effect = way->takes_effect};
+        char what[64];
+        hv_err err;
+        rig_teardown(r);
+        config.inner = meeting_setup(r, (meeting)_i, &late);
+        ck_hv_ok(hv_storage_fault_open(&config, &faulty, &err));
+        (void)snprintf(what, sizeof what, "call %u with %s", call, hv_rc_name(way->rc));
+        before = fired;
+        meeting_run_on(r, faulty, NULL, end_faults, what);
+        hv_storage_close(HV_TAKE(faulty));
+        if (fired == before)
+            break;
+        ck_assert_int_lt(call, 500);
+    }
+    ck_assert_uint_ge(fired, 10);
+}
+END_TEST
+
+static const int passing_errors[] = {EIO, ENOSPC, ENOMEM, MDB_READERS_FULL};
+enum { PASSING_ERRORS = sizeof passing_errors / sizeof *passing_errors, LMDB_STEP = 7 };
+
+START_TEST(a_capture_that_goes_on_gets_over_failing_calls_of_lmdb_by_itself)
+{
+    unsigned before;
+
+    fired = 0;
+    for (long call = _i;; call += LMDB_STEP) {
+        char what[64];
+        rig_teardown(r);
+        hv_storage *store = meeting_setup(r, (meeting)_i, &late);
+        lmdb_error = passing_errors[call % PASSING_ERRORS];
+        lmdb_takes_effect = call % 2 == 0;
+        (void)snprintf(what, sizeof what, "call %ld with %s", call, mdb_strerror(lmdb_error));
+        before = fired;
+        atomic_store(&lmdb_fired, false);
+        not_failing = pthread_self();
+        atomic_store(&lmdb_left, call);
+        meeting_run_on(r, store, NULL, end_faults, what);
+        if (fired == before)
+            break;
+        ck_assert_int_lt(call, 2000);
+    }
+    ck_assert_uint_ge(fired, 5);
+}
+END_TEST
+
 int
 main(void)
 {
@@ -226,5 +305,7 @@ main(void)
     tcase_add_checked_fixture(tests, setup, teardown);
     tcase_add_loop_test(tests, no_failing_storage_call_loses_or_doubles_an_event, 0, STORAGE_FAULTS);
     tcase_add_loop_test(tests, no_failing_call_of_lmdb_loses_or_doubles_an_event, 0, LMDB_FAULTS);
+    tcase_add_loop_test(tests, a_capture_that_goes_on_gets_over_each_failing_call_of_the_store_by_itself, 0, MEETINGS);
+    tcase_add_loop_test(tests, a_capture_that_goes_on_gets_over_failing_calls_of_lmdb_by_itself, 0, MEETINGS);
     return ck_hv_run("capture faults", tests);
 }
