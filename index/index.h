@@ -162,6 +162,17 @@ hv_rc hv_index_stats_read(hv_index *index, hv_index_stats *ret, hv_err *err) HV_
 /* Frees the slots of readers that died; how many. Call it now and then: a dead reader keeps old pages from being reused. */
 hv_rc hv_index_check_readers(hv_index *index, int *ret, hv_err *err) HV_MUST_USE;
 
+/* What hv_index_find_time() would be misled by. */
+typedef struct hv_index_times_fault {
+    bool found;
+    hv_range range;                     /* offsets of the cuts that are summed up wrongly */
+    bool expected, there;               /* whether there has to be an entry, and is one; both false: there are entries too many */
+    int64_t min_ms, max_ms, stored_min_ms, stored_max_ms;       /* min > max: of cuts without events */
+} hv_index_times_fault;
+
+/* Compare all that lookups by time go through with the cuts of the partition; the first fault. One read transaction. */
+hv_rc hv_index_check_times(hv_index *index, const hv_partition *partition, hv_index_times_fault *ret, hv_err *err) HV_MUST_USE;
+
 /* Whether there is an index in dir, whatever its state. */
 bool hv_index_exists(const char *dir);
 

@@ -105,28 +105,28 @@ hv_ix_cursor_close(hv_ix_cursor *cursor)
 }
 
 static hv_rc
-arrive(hv_ix_cursor *cursor, int mdb_rc, MDB_val key, MDB_val value, bool *found, hv_err *err)
+arrive(hv_ix_cursor *cursor, int mdb_rc, MDB_val key, MDB_val value, const hv_ix_key *within, bool *found, hv_err *err)
 {
-    *found = mdb_rc == 0;
-    if (mdb_rc == MDB_NOTFOUND)
-        return HV_OK;
-    if (mdb_rc != 0)
+    if (mdb_rc != 0 && mdb_rc != MDB_NOTFOUND)
         return failed(cursor->txn, mdb_rc, "read", cursor->db, err);
+    *found = mdb_rc == 0 && (within == NULL || hv_ix_begins_with(slice_of(key), within));
+    if (!*found)
+        return HV_OK;
     cursor->key = slice_of(key);
     return hv_ix_unseal(cursor->db, cursor->key, slice_of(value), &cursor->value, err);
 }
 
 hv_rc
-hv_ix_cursor_seek(hv_ix_cursor *cursor, const hv_ix_key *key, bool *found, hv_err *err)
+hv_ix_cursor_seek(hv_ix_cursor *cursor, const hv_ix_key *key, const hv_ix_key *within, bool *found, hv_err *err)
 {
     MDB_val at = val_of(key), value = {.mv_size = 0};
 
     int mdb_rc = mdb_cursor_get(cursor->mdb, &at, &value, MDB_SET_RANGE);
-    return arrive(cursor, mdb_rc, at, value, found, err);
+    return arrive(cursor, mdb_rc, at, value, within, found, err);
 }
 
 hv_rc
-hv_ix_cursor_seek_before(hv_ix_cursor *cursor, const hv_ix_key *key, bool *found, hv_err *err)
+hv_ix_cursor_seek_before(hv_ix_cursor *cursor, const hv_ix_key *key, const hv_ix_key *within, bool *found, hv_err *err)
 {
     MDB_val at = val_of(key), value = {.mv_size = 0};
 
@@ -135,16 +135,16 @@ hv_ix_cursor_seek_before(hv_ix_cursor *cursor, const hv_ix_key *key, bool *found
         mdb_rc = mdb_cursor_get(cursor->mdb, &at, &value, MDB_PREV);
     else if (mdb_rc == MDB_NOTFOUND)
         mdb_rc = mdb_cursor_get(cursor->mdb, &at, &value, MDB_LAST);
-    return arrive(cursor, mdb_rc, at, value, found, err);
+    return arrive(cursor, mdb_rc, at, value, within, found, err);
 }
 
 hv_rc
-hv_ix_cursor_next(hv_ix_cursor *cursor, bool *found, hv_err *err)
+hv_ix_cursor_next(hv_ix_cursor *cursor, const hv_ix_key *within, bool *found, hv_err *err)
 {
     MDB_val at, value;
 
     int mdb_rc = mdb_cursor_get(cursor->mdb, &at, &value, MDB_NEXT);
-    return arrive(cursor, mdb_rc, at, value, found, err);
+    return arrive(cursor, mdb_rc, at, value, within, found, err);
 }
 
 bool
@@ -214,7 +214,8 @@ next_hub(hv_ix_scan *scan, bool *found, hv_err *err)
 {
     bool first = scan->prefix.len == 0;
     uint32_t hub_id;
-    hv_rc rc = first ? hv_ix_cursor_seek(&scan->hubs, &scan->hub_start, found, err) : hv_ix_cursor_next(&scan->hubs, found, err);
+    hv_rc rc = first ? hv_ix_cursor_seek(&scan->hubs, &scan->hub_start, NULL, found, err)
+                     : hv_ix_cursor_next(&scan->hubs, NULL, found, err);
 
     if (rc != HV_OK || !*found)
         return rc;
@@ -254,15 +255,15 @@ hv_rc
 hv_ix_scan_next(hv_ix_scan *scan, bool *found, hv_err *err)
 {
     bool in_hub = scan->started;
-    hv_rc rc = in_hub ? hv_ix_cursor_next(&scan->entries, found, err) : HV_OK;
+    hv_rc rc = in_hub ? hv_ix_cursor_next(&scan->entries, &scan->prefix, found, err) : HV_OK;
 
-    while (rc == HV_OK && !(in_hub && *found && hv_ix_begins_with(scan->entries.key, &scan->prefix))) {
+    while (rc == HV_OK && !(in_hub && *found)) {
         rc = next_hub(scan, found, err);
         if (rc != HV_OK || !*found)
             return rc;
         in_hub = scan->started = true;
         bool here = scan->start.len > 0 && hv_ix_begins_with(hv_slice_of(scan->start.bytes, scan->start.len), &scan->prefix);
-        rc = hv_ix_cursor_seek(&scan->entries, here ? &scan->start : &scan->prefix, found, err);
+        rc = hv_ix_cursor_seek(&scan->entries, here ? &scan->start : &scan->prefix, &scan->prefix, found, err);
     }
     return rc == HV_OK ? check_order(scan, err) : rc;
 }

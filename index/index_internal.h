@@ -71,11 +71,15 @@ hv_rc hv_ix_cursor_open(hv_ix_txn *txn, hv_ix_db db, hv_ix_cursor *ret, hv_err *
 void hv_ix_cursor_close(hv_ix_cursor *cursor);
 HV_DEFINE_AUTO_VALUE(hv_ix_cursor, hv_ix_cursor_close);
 
+/* The following: *found is false for an entry whose key does not begin with `within` (NULL: any), and its value is not looked at: damage
+ * of a neighbour is none of ours. */
+
 /* To the first entry at or behind key. */
-hv_rc hv_ix_cursor_seek(hv_ix_cursor *cursor, const hv_ix_key *key, bool *found, hv_err *err) HV_MUST_USE;
+hv_rc hv_ix_cursor_seek(hv_ix_cursor *cursor, const hv_ix_key *key, const hv_ix_key *within, bool *found, hv_err *err) HV_MUST_USE;
 /* To the last entry before key. */
-hv_rc hv_ix_cursor_seek_before(hv_ix_cursor *cursor, const hv_ix_key *key, bool *found, hv_err *err) HV_MUST_USE;
-hv_rc hv_ix_cursor_next(hv_ix_cursor *cursor, bool *found, hv_err *err) HV_MUST_USE;
+hv_rc hv_ix_cursor_seek_before(hv_ix_cursor *cursor, const hv_ix_key *key, const hv_ix_key *within, bool *found,
+                               hv_err *err) HV_MUST_USE;
+hv_rc hv_ix_cursor_next(hv_ix_cursor *cursor, const hv_ix_key *within, bool *found, hv_err *err) HV_MUST_USE;
 
 bool hv_ix_begins_with(hv_slice key, const hv_ix_key *prefix);
 
@@ -133,6 +137,11 @@ hv_rc hv_ix_cut_load(hv_ix_txn *txn, const hv_ix_key *partition, const hv_ix_cut
 
 /* ---- times ---- */
 
+enum { HV_IX_TIME_LEVELS = 10 };
+
+/* Bits of an offset below the number of a node of this level. */
+unsigned hv_ix_time_shift(unsigned level);
+
 /* Half open; an end of INT64_MAX is no end. */
 typedef struct hv_ix_window {
     int64_t from, to;
@@ -145,5 +154,8 @@ hv_rc hv_ix_times_add(hv_ix_txn *txn, const hv_ix_key *partition, const hv_ix_cu
 /* The first cut that ends behind offset `from` and has a segment in the window. */
 hv_rc hv_ix_times_find(hv_ix_txn *txn, const hv_ix_key *partition, int64_t from, hv_ix_window window, bool *found, hv_ix_cut *ret,
                        hv_err *err) HV_MUST_USE;
+
+/* Where the nodes of a partition do not follow from its cuts. */
+hv_rc hv_ix_times_check(hv_ix_txn *txn, const hv_ix_key *partition, hv_index_times_fault *ret, hv_err *err) HV_MUST_USE;
 
 #endif

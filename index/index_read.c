@@ -25,12 +25,9 @@ hv_rc
 hv_ix_cut_before(hv_ix_cursor *cuts, const hv_ix_key *partition, uint64_t before, bool *found, hv_ix_cut *ret, hv_err *err)
 {
     hv_ix_key key = hv_ix_key_cut(partition, before);
-    hv_rc rc = hv_ix_cursor_seek_before(cuts, &key, found, err);
+    hv_rc rc = hv_ix_cursor_seek_before(cuts, &key, partition, found, err);
 
-    if (rc != HV_OK || !*found)
-        return rc;
-    *found = hv_ix_begins_with(cuts->key, partition);
-    return *found ? hv_ix_cut_here(cuts, ret, err) : HV_OK;
+    return rc == HV_OK && *found ? hv_ix_cut_here(cuts, ret, err) : rc;
 }
 
 hv_rc
@@ -69,11 +66,8 @@ hv_ix_cut_at(hv_ix_cursor *cuts, const hv_ix_key *partition, int64_t offset, boo
         *ret = cut;
         return HV_OK;
     }
-    rc = hv_ix_cursor_seek(cuts, &key, found, err);
-    if (rc != HV_OK || !*found)
-        return rc;
-    *found = hv_ix_begins_with(cuts->key, partition);
-    return *found ? hv_ix_cut_here(cuts, ret, err) : HV_OK;
+    rc = hv_ix_cursor_seek(cuts, &key, partition, found, err);
+    return rc == HV_OK && *found ? hv_ix_cut_here(cuts, ret, err) : rc;
 }
 
 void
@@ -98,19 +92,19 @@ load_segments(hv_ix_txn *txn, const hv_ix_key *key, hv_index_cut *ret, hv_err *e
     if (rc == HV_OK)
         rc = hv_ix_cursor_open(txn, HV_IX_BLOCKS, &blocks, err);
     if (rc == HV_OK)
-        rc = hv_ix_cursor_seek(&segments, key, &found, err);
+        rc = hv_ix_cursor_seek(&segments, key, key, &found, err);
     if (rc == HV_OK)
-        rc = hv_ix_cursor_seek(&blocks, key, &found_blocks, err);
+        rc = hv_ix_cursor_seek(&blocks, key, key, &found_blocks, err);
     for (size_t i = 0; rc == HV_OK && i < ret->segment_count; i++) {
-        if (!found || !found_blocks || !hv_ix_begins_with(segments.key, key) || !hv_slice_equal(segments.key, blocks.key))
+        if (!found || !found_blocks || !hv_slice_equal(segments.key, blocks.key))
             return hv_err_set(err, HV_CORRUPT, "segment %zu of %zu is not there: rebuild the index", i, ret->segment_count);
         rc = hv_ix_read_segment(&segments.value, &ret->segments[i], err);
         if (rc == HV_OK)
             rc = hv_ix_read_blocks(&blocks.value, &ret->segments[i], err);
         if (rc == HV_OK)
-            rc = hv_ix_cursor_next(&segments, &found, err);
+            rc = hv_ix_cursor_next(&segments, key, &found, err);
         if (rc == HV_OK)
-            rc = hv_ix_cursor_next(&blocks, &found_blocks, err);
+            rc = hv_ix_cursor_next(&blocks, key, &found_blocks, err);
     }
     return rc;
 }
@@ -277,4 +271,23 @@ hv_index_find_time(hv_index *index, const hv_partition *partition, int64_t from,
     if (rc == HV_OK)
         rc = hv_ix_cut_load(&txn, &key, &cut, ret, err);
     return rc == HV_OK ? HV_OK : in_partition(err, partition);
+}
+
+hv_rc
+hv_index_check_times(hv_index *index, const hv_partition *partition, hv_index_times_fault *ret, hv_err *err)
+{
+    HV_AUTO(hv_ix_end) hv_ix_txn txn = {.index = NULL};
+    hv_index_times_fault fault = {.found = false};
+    hv_ix_key key;
+    bool found = false;
+
+    hv_rc rc = hv_ix_read(index, &txn, err);
+    if (rc == HV_OK)
+        rc = hv_ix_partition_find(&txn, partition, &found, &key, err);
+    if (rc == HV_OK && found)
+        rc = hv_ix_times_check(&txn, &key, &fault, err);
+    if (rc != HV_OK)
+        return in_partition(err, partition);
+    *ret = fault;
+    return HV_OK;
 }

@@ -30,10 +30,10 @@
 
 #include "index/index_internal.h"
 
-enum { LEVELS = 10, BITS = 6 };         /* shifts 6, 12, ... 60 of 63-bit offsets */
+enum { LEVELS = HV_IX_TIME_LEVELS, BITS = 6 };          /* shifts 6, 12, ... 60 of 63-bit offsets */
 
-static unsigned
-shift_of(unsigned level)
+unsigned
+hv_ix_time_shift(unsigned level)
 {
     assert(level < LEVELS);
     return BITS * (level + 1);
@@ -73,7 +73,8 @@ hv_ix_times_add(hv_ix_txn *txn, const hv_ix_key *partition, const hv_ix_cut *bef
     bool joined = false;                /* the lowest common level lies below */
 
     for (unsigned level = 0; before != NULL && level < LEVELS; level++) {
-        uint64_t old_node = (uint64_t)before->range.first >> shift_of(level), node = (uint64_t)cut->range.first >> shift_of(level);
+        unsigned shift = hv_ix_time_shift(level);
+        uint64_t old_node = (uint64_t)before->range.first >> shift, node = (uint64_t)cut->range.first >> shift;
         hv_ix_times times;
         bool found;
         hv_rc rc = get_node(txn, partition, level, old_node, &found, &times, err);
@@ -117,8 +118,8 @@ cut_meets(hv_ix_txn *txn, const hv_ix_key *partition, const hv_ix_cut *cut, hv_i
     *ret = false;
     hv_rc rc = hv_ix_cursor_open(txn, HV_IX_SEGMENTS, &segments, err);
     if (rc == HV_OK)
-        rc = hv_ix_cursor_seek(&segments, &key, &found, err);
-    for (uint32_t i = 0; rc == HV_OK && found && i < cut->segment_count && hv_ix_begins_with(segments.key, &key); i++) {
+        rc = hv_ix_cursor_seek(&segments, &key, &key, &found, err);
+    for (uint32_t i = 0; rc == HV_OK && found && i < cut->segment_count; i++) {
         rc = hv_ix_read_segment(&segments.value, &segment, err);
         if (rc != HV_OK)
             return rc;
@@ -127,7 +128,7 @@ cut_meets(hv_ix_txn *txn, const hv_ix_key *partition, const hv_ix_cut *cut, hv_i
             *ret = true;
             return HV_OK;
         }
-        rc = hv_ix_cursor_next(&segments, &found, err);
+        rc = hv_ix_cursor_next(&segments, &key, &found, err);
     }
     return rc;
 }
@@ -146,7 +147,7 @@ step_over_node(time_search *search, bool *stepped, hv_err *err)
 {
     *stepped = false;
     for (unsigned level = LEVELS; level-- > 0;) {
-        uint64_t node = search->at >> shift_of(level);
+        uint64_t node = search->at >> hv_ix_time_shift(level);
         hv_ix_times times;
         bool found;
         if (search->entered[level] == node)
@@ -155,7 +156,7 @@ step_over_node(time_search *search, bool *stepped, hv_err *err)
         if (rc != HV_OK)
             return rc;
         if (found && !meets(times, search->window)) {
-            search->at = (node + 1) << shift_of(level);
+            search->at = (node + 1) << hv_ix_time_shift(level);
             *stepped = true;
             return HV_OK;
         }
@@ -188,9 +189,7 @@ hv_ix_times_find(hv_ix_txn *txn, const hv_ix_key *partition, int64_t from, hv_ix
         if (stepped)
             continue;
         hv_ix_key key = hv_ix_key_cut(partition, search.at);
-        rc = hv_ix_cursor_seek(&cuts, &key, found, err);
-        if (rc == HV_OK && *found && !hv_ix_begins_with(cuts.key, partition))
-            *found = false;
+        rc = hv_ix_cursor_seek(&cuts, &key, partition, found, err);
         if (rc == HV_OK && *found)
             rc = hv_ix_cut_here(&cuts, &cut, err);
         if (rc != HV_OK || !*found)
