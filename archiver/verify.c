@@ -69,7 +69,7 @@ hv_verify_tell_index_damaged(hv_verify_run *run, const hv_partition *partition, 
                                          partition);
 
     finding.offset = offset;
-    hv_finding_expect(&finding, "an entry that can be read; the index can be rebuilt");
+    hv_finding_expect(&finding, "an entry that can be read");
     hv_finding_find(&finding, "%.250s", why->msg);
     hv_verify_tell(run, &finding);
 }
@@ -224,7 +224,8 @@ lacks_records(hv_verify_run *run, uint32_t from, uint32_t to, hv_err *err)
         hv_finding_find(&finding, "none of %" PRIu32, from);
     else
         hv_finding_find(&finding, "none of %" PRIu32 " to %" PRIu32, from, to);
-    return hand_out_finding(run, &finding, err);
+    hv_rc rc = hv_verify_incarnations_missing(run->incarnations, run->hub, from, to, err);
+    return rc == HV_OK ? hand_out_finding(run, &finding, err) : rc;
 }
 
 static int

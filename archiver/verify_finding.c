@@ -8,9 +8,9 @@
 #include "common/array.h"
 
 static const struct {
-    const char *id, *meaning;
+    const char *id, *meaning, *advice;
 } kinds[] = {
-#define KIND(name, id_, meaning_) [HV_FINDING_##name] = {.id = id_, .meaning = meaning_},
+#define KIND(name, id_, meaning_, advice_) [HV_FINDING_##name] = {.id = id_, .meaning = meaning_, .advice = advice_},
     HV_FINDING_LIST(KIND)
 #undef KIND
 };
@@ -25,6 +25,12 @@ const char *
 hv_finding_meaning(hv_finding_kind kind)
 {
     return kinds[kind].meaning;
+}
+
+const char *
+hv_finding_advice(hv_finding_kind kind)
+{
+    return kinds[kind].advice;
 }
 
 hv_finding

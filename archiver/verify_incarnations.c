@@ -12,10 +12,17 @@ typedef struct seen_record {
     bool known;                         /* it could be read; else only hub and number are */
 } seen_record;
 
+typedef struct missing_records {
+    char hub[HV_HUB_SIZE];
+    uint32_t from, to;
+} missing_records;
+
 struct hv_verify_incarnations {
     hv_verify_run *run;
     seen_record *records;
     size_t record_count, record_room;
+    missing_records *missing;
+    size_t missing_count, missing_room;
 };
 
 hv_rc
@@ -34,6 +41,7 @@ hv_verify_incarnations_free(hv_verify_incarnations *all)
     if (all == NULL)
         return;
     free(all->records);
+    free(all->missing);
     free(all);
 }
 
@@ -49,6 +57,30 @@ hv_verify_incarnations_add(hv_verify_incarnations *all, const hv_verify_item *it
     memcpy(seen->entry.hub, item->walked.partition.hub, sizeof seen->entry.hub);
     seen->entry.incarnation = item->walked.partition.incarnation;
     return HV_OK;
+}
+
+hv_rc
+hv_verify_incarnations_missing(hv_verify_incarnations *all, const char *hub, uint32_t from, uint32_t to, hv_err *err)
+{
+    if (all == NULL)
+        return HV_OK;
+    if (!hv_array_room(&all->missing, all->missing_count, &all->missing_room, sizeof *all->missing))
+        return hv_err_set(err, HV_NOMEM, "no memory for %zu missing incarnations", all->missing_count + 1);
+    missing_records *told = &all->missing[all->missing_count++];
+    *told = (missing_records){.from = from, .to = to};
+    memcpy(told->hub, hub, strlen(hub) + 1);
+    return HV_OK;
+}
+
+static bool
+is_told_missing(const hv_verify_incarnations *all, const hv_index_incarnation *entry)
+{
+    for (size_t i = 0; i < all->missing_count; i++) {
+        const missing_records *told = &all->missing[i];
+        if (strcmp(told->hub, entry->hub) == 0 && entry->incarnation >= told->from && entry->incarnation <= told->to)
+            return true;
+    }
+    return false;
 }
 
 static int
@@ -83,6 +115,9 @@ check_extra_incarnation(hv_verify_incarnations *all, const hv_index_incarnation 
 {
     hv_storage *storage = hv_verify_config_of(all->run)->storage;
     hv_blob_properties properties;
+
+    if (is_told_missing(all, entry))
+        return HV_OK;
     hv_rc rc = storage->ops->properties(storage, hv_name_of_incarnation(entry->hub, entry->incarnation).text, &properties, err);
 
     if (rc != HV_NOT_FOUND)

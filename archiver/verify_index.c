@@ -35,6 +35,7 @@ struct hv_verify_index {
     bool has_next, ended;               /* `next` is the cut of the index at `at`; there is none */
     hv_index_cut next;
     bool last_recorded;                 /* the last cut of the store has its entry */
+    bool gapless;                       /* no cut is gone from between others: what follows from the cuts of the index can be judged */
     hv_range late_range;                /* from the first complete cut behind the end of the index to the last; first -1: none */
 
     sums *done;                         /* of all partitions that went by */
@@ -133,6 +134,7 @@ begin_partition(hv_verify_index *index, const hv_partition *partition)
     hv_index_cut_clear(&index->next);
     index->open = true;
     index->damaged = index->has_next = index->ended = index->last_recorded = false;
+    index->gapless = true;
     index->current = (sums){.facts = {.partition = *partition}, .comparable = true};
     index->at = 0;
     index->late_range = (hv_range){.first = -1, .end = -1};
@@ -259,6 +261,7 @@ miss(hv_verify_index *index, const hv_verify_item *item)
         return;
     index->current.comparable = false;
     if (!index->ended) {
+        index->gapless = false;
         tell_missing(index, &item->walked.partition, item->range, -1);
         return;
     }
@@ -274,6 +277,7 @@ hv_verify_index_cut(hv_verify_index *index, const hv_verify_chain *chain, const 
         return HV_OK;
     if (!index->open)
         begin_partition(index, &chain->partition);
+    index->last_recorded = false;
     if (!fits) {
         index->current.comparable = false;
         return HV_OK;
@@ -310,6 +314,44 @@ keep_late(hv_verify_index *index, hv_err *err)
 
 static const hv_range no_hole = {.first = 0, .end = 0};
 
+static void
+describe_times(char to[HV_FINDING_TEXT], bool there, int64_t min_ms, int64_t max_ms)
+{
+    hv_finding scratch;
+
+    if (!there)
+        hv_finding_find(&scratch, "no entry");
+    else if (min_ms > max_ms)
+        hv_finding_find(&scratch, "no times");
+    else
+        hv_finding_find(&scratch, "%" PRId64 " to %" PRId64 " ms", min_ms, max_ms);
+    memcpy(to, scratch.found, HV_FINDING_TEXT);
+}
+
+/* What lookups by time go through, for which nothing else in here has a use. */
+static hv_rc
+check_times(hv_verify_index *index, hv_err *err)
+{
+    const hv_partition *partition = &index->current.facts.partition;
+    hv_index_times_fault fault = {.found = false};
+
+    if (index->damaged || !index->gapless)
+        return HV_OK;
+    hv_rc rc = hv_index_check_times(index->index, partition, &fault, err);
+    if (rc == HV_CORRUPT) {
+        hv_verify_tell_index_damaged(index->run, partition, -1, err);
+        return HV_OK;
+    }
+    if (rc != HV_OK || !fault.found)
+        return rc;
+    hv_finding finding = hv_finding_make(HV_FINDING_INDEX_OTHER_TIMES, hv_prefix_of_partition(partition).text, partition);
+    describe_times(finding.expected, fault.expected, fault.min_ms, fault.max_ms);
+    describe_times(finding.found, fault.there, fault.stored_min_ms, fault.stored_max_ms);
+    finding.offset = fault.range.first;
+    hv_verify_tell(index->run, &finding);
+    return HV_OK;
+}
+
 hv_rc
 hv_verify_index_end_partition(hv_verify_index *index, bool *recorded, hv_err *err)
 {
@@ -319,6 +361,8 @@ hv_verify_index_end_partition(hv_verify_index *index, bool *recorded, hv_err *er
     index->open = false;
     *recorded = index->last_recorded;
     hv_rc rc = pass_extra(index, INT64_MAX, no_hole, err);
+    if (rc == HV_OK)
+        rc = check_times(index, err);
     if (rc == HV_OK)
         rc = keep_late(index, err);
     return rc == HV_OK ? keep_sums(index, err) : rc;

@@ -157,6 +157,8 @@ hv_rc hv_verify_incarnations_new(hv_verify_run *run, hv_verify_incarnations **re
 void hv_verify_incarnations_free(hv_verify_incarnations *all);
 /* A record that was met. */
 hv_rc hv_verify_incarnations_add(hv_verify_incarnations *all, const hv_verify_item *item, hv_err *err) HV_MUST_USE;
+/* Those of a hub that were told to be missing: what the index knows of them is no second fault. */
+hv_rc hv_verify_incarnations_missing(hv_verify_incarnations *all, const char *hub, uint32_t from, uint32_t to, hv_err *err) HV_MUST_USE;
 /* The end of the walk. */
 hv_rc hv_verify_incarnations_end(hv_verify_incarnations *all, hv_err *err) HV_MUST_USE;
 

@@ -87,13 +87,23 @@ read_front(hv_blob_stream *stream, hv_segment_front *ret, hv_err *err)
     }
 }
 
+/* Of the segment as a whole: at the beginning of its cut. */
+static hv_finding
+about(const hv_verify_place *place, hv_finding_kind kind)
+{
+    hv_finding finding = hv_finding_make(kind, place->name, place->partition);
+
+    finding.offset = hv_name_parse(place->name).first;
+    return finding;
+}
+
 static hv_rc
 tell_unread(const hv_verify_place *place, hv_rc rc, hv_err *err)
 {
     hv_finding_kind kind = rc == HV_NOT_FOUND ? HV_FINDING_BLOB_GONE
                            : rc == HV_VERSION ? HV_FINDING_UNKNOWN_VERSION
                                               : HV_FINDING_DAMAGED_FRONT;
-    hv_finding finding = hv_finding_make(kind, place->name, place->partition);
+    hv_finding finding = about(place, kind);
 
     hv_finding_expect(&finding, "a segment");
     hv_finding_find(&finding, "%.250s", err->msg);
@@ -116,7 +126,7 @@ check_place(const hv_verify_tools *tools, const hv_verify_place *place, const hv
     bool named_sibling = parts.kind == HV_NAME_SIBLING;
 
     if (strcmp(header->vault, tools->config->vault) != 0) {
-        hv_finding finding = hv_finding_make(HV_FINDING_OTHER_VAULT, place->name, place->partition);
+        hv_finding finding = about(place, HV_FINDING_OTHER_VAULT);
         hv_finding_expect(&finding, "vault %s", tools->config->vault);
         hv_finding_find(&finding, "%s", header->vault);
         return hv_findings_add(place->findings, &finding, err);
@@ -126,7 +136,7 @@ check_place(const hv_verify_tools *tools, const hv_verify_place *place, const hv
             (!named_sibling || strcmp(parts.class_name, header->class_name) == 0);
     if (*fits)
         return HV_OK;
-    hv_finding finding = hv_finding_make(HV_FINDING_WRONG_PLACE, place->name, place->partition);
+    hv_finding finding = about(place, HV_FINDING_WRONG_PLACE);
     describe(finding.expected, &parts.partition, parts.first, named_sibling ? parts.class_name : NULL);
     describe(finding.found, &header->partition, header->cut.first, header->is_sibling ? header->class_name : NULL);
     return hv_findings_add(place->findings, &finding, err);
@@ -177,7 +187,7 @@ check_size(const hv_verify_place *place, const hv_segment_front *front, uint64_t
 
     if (size == expected)
         return HV_OK;
-    hv_finding finding = hv_finding_make(HV_FINDING_WRONG_SIZE, place->name, place->partition);
+    hv_finding finding = about(place, HV_FINDING_WRONG_SIZE);
     finding.position = (int64_t)(size < expected ? size : expected);
     hv_finding_expect(&finding, "%" PRIu64 " bytes", expected);
     hv_finding_find(&finding, "%" PRIu64, size);
@@ -187,7 +197,7 @@ check_size(const hv_verify_place *place, const hv_segment_front *front, uint64_t
 static hv_rc
 check_hash(const hv_verify_place *place, const hv_blob_attributes *attributes, const unsigned char *sha256, hv_err *err)
 {
-    hv_finding finding = hv_finding_make(HV_FINDING_WRONG_HASH, place->name, place->partition);
+    hv_finding finding = about(place, HV_FINDING_WRONG_HASH);
     char is[HV_SHA256_TEXT_SIZE], should[HV_SHA256_TEXT_SIZE];
 
     if (!attributes->has_sha256 || memcmp(attributes->sha256, sha256, HV_SHA256_SIZE) == 0)

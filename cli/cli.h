@@ -67,6 +67,7 @@ hv_rc hv_cmd_segments(hv_cli *cli, hv_err *err);
 hv_rc hv_cmd_show(hv_cli *cli, hv_err *err);
 hv_rc hv_cmd_status(hv_cli *cli, hv_err *err);
 hv_rc hv_cmd_verify(hv_cli *cli, hv_err *err);
+hv_rc hv_cmd_findings(hv_cli *cli, hv_err *err);
 hv_rc hv_cmd_index_rebuild(hv_cli *cli, hv_err *err);
 hv_rc hv_cmd_index_stats(hv_cli *cli, hv_err *err);
 hv_rc hv_cmd_index_dump(hv_cli *cli, hv_err *err);

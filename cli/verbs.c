@@ -83,6 +83,8 @@ const hv_verb hv_verbs[] = {
      .details = "Reads every segment: hashes, block tables, each event, the chain of offsets without hole or overlap,\n"
                 "records and names; then the index in both directions. Every fault is a row: what, where, what was\n"
                 "expected and what was found. May run beside an archiver. Exit status 15 if there are findings."},
+    {.name = "findings", .values = "", .help = "List what verify can find, what each means and what to do",
+     .needs_no_options = true, .run = hv_cmd_findings},
     {.name = "index rebuild", .values = "", .help = "Make the index anew from the segments", .flags = index_rebuild_flags,
      .needs = HV_NEED_STORE | HV_NEED_INDEX, .run = hv_cmd_index_rebuild,
      .details = "Reads headers only, where the store keeps the SHA-256 of its blobs. The new index grows beside the old\n"

@@ -14,6 +14,13 @@ static const hv_column finding_columns[] = {
     {.name = "expected"},
     {.name = "found"},
     {.name = "meaning", .json_only = true},
+    {.name = "advice", .json_only = true},
+};
+
+static const hv_column kind_columns[] = {
+    {.name = "kind", .heading = "FINDING"},
+    {.name = "meaning"},
+    {.name = "advice", .heading = "WHAT TO DO"},
 };
 
 static const hv_column summary_columns[] = {
@@ -72,7 +79,20 @@ hv_verify_out_finding(hv_out *out, const hv_finding *finding)
     hv_out_text(out, finding->expected);
     hv_out_text(out, finding->found);
     hv_out_text(out, hv_finding_meaning(finding->kind));
+    hv_out_text(out, hv_finding_advice(finding->kind));
     hv_out_row_end(out);
+}
+
+void
+hv_verify_out_kinds(hv_out *out)
+{
+    hv_out_table(out, kind_columns, sizeof kind_columns / sizeof *kind_columns);
+    for (hv_finding_kind kind = 0; kind < HV_FINDING_KINDS; kind++) {
+        hv_out_text(out, hv_finding_id(kind));
+        hv_out_text(out, hv_finding_meaning(kind));
+        hv_out_text(out, hv_finding_advice(kind));
+        hv_out_row_end(out);
+    }
 }
 
 void
@@ -98,4 +118,7 @@ hv_verify_out_summary(hv_out *out, const hv_verify_facts *facts, int64_t duratio
     hv_out_row_end(out);
     if (facts->unchecked > 0)
         hv_out_say(out, "%" PRId64 " blobs of ledger, policies, schemas or keys were not checked", facts->unchecked);
+    for (hv_finding_kind kind = 0; kind < HV_FINDING_KINDS; kind++)
+        if (facts->by_kind[kind] > 0)
+            hv_out_say(out, "%s: %s", hv_finding_id(kind), hv_finding_advice(kind));
 }

@@ -12,6 +12,7 @@ _hubvault()
         replay) verb='replay'; break ;;
         show) verb='show'; break ;;
         verify) verb='verify'; break ;;
+        findings) verb='findings'; break ;;
         index) verb='index'; break ;;
         demo) verb='demo'; break ;;
         groups) verb='groups'; break ;;
@@ -88,6 +89,7 @@ _hubvault()
     replay) flags+='  --from --to --from-offset --to-offset --cursor --cursor-file --incarnation --partition --key --key-glob --key-base64 --header --type --order --limit --sink --out --body --separator --codec --topic --rename --partition-map --bootstrap --target --id --no-transactions --create-topics --replication --topic-config --offset-map --translate-groups --rate --speed --longest-pause --damaged --follow --dry-run' ;;&
     show) flags+='  --incarnation' ;;&
     verify) flags+='  --quick --no-index --threads' ;;&
+    findings) flags+=' ' ;;&
     index) flags+=' rebuild --into --partial' ;;&
     index) flags+=' stats' ;;&
     index) flags+=' dump' ;;&

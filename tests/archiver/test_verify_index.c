@@ -1,6 +1,6 @@
 /* An index that does not agree with the store. */
-#include "index/index_internal.h"
 #include "segment/names.h"
+#include "tests/archiver/index_tamper.h"
 #include "tests/archiver/verify_checks.h"
 
 static vault_maker maker;
@@ -99,61 +99,17 @@ END_TEST
 
 /* ---- entries that somebody changed, with checksums that are right ---- */
 
-typedef struct tampering {
-    hv_ix_db db;
-    int64_t first;                      /* of the cut whose entry it is; -1: of the partition */
-    void (*change)(hv_buf *value);      /* without its checksum; NULL: remove the entry */
-    bool damage;                        /* and leave the old checksum */
-} tampering;
-
-static hv_rc
-tamper_in(hv_ix_txn *txn, void *arg, hv_err *ret_err)
-{
-    const tampering *t = arg;
-    hv_ix_key partition, key;
-    HV_AUTO(hv_buf_free) hv_buf value = HV_BUF_INIT(1 << 20);
-    HV_AUTO(hv_ix_cursor_close) hv_ix_cursor cursor = {.mdb = NULL};
-    hv_slice stored;
-    bool found;
-    hv_err err;
-
-    ck_hv_ok(hv_ix_partition_find(txn, &orders0, &found, &partition, &err));
-    ck_assert(found);
-    key = t->first >= 0 ? hv_ix_key_cut(&partition, (uint64_t)t->first) : partition;
-    ck_hv_ok(hv_ix_cursor_open(txn, t->db, &cursor, &err));
-    ck_hv_ok(hv_ix_cursor_seek(&cursor, &key, &found, &err));
-    ck_assert(found);
-    memcpy(key.bytes, cursor.key.data, cursor.key.len);         /* that of a segment has a class behind it */
-    key.len = cursor.key.len;
-    if (t->change == NULL && !t->damage) {
-        MDB_val mdb_key = {.mv_size = key.len, .mv_data = key.bytes};
-        ck_assert_int_eq(mdb_del(txn->mdb, txn->index->mapped.dbi[t->db], &mdb_key, NULL), 0);
-        return HV_OK;
-    }
-    ck_hv_ok(hv_ix_get_raw(txn, t->db, &key, &found, &stored, &err));
-    hv_buf_put(&value, stored.data, stored.len);
-    if (t->damage) {
-        value.data[0] ^= 1;
-    } else {
-        value.len -= 4;
-        t->change(&value);
-        hv_ix_seal(t->db, hv_slice_of(key.bytes, key.len), &value);
-    }
-    return hv_ix_put(txn, t->db, &key, &value, ret_err);
-}
-
 static void
-tamper(tampering how)
+tamper(index_tampering how)
 {
-    hv_err err;
-
-    ck_hv_ok(hv_ix_write(maker.index, tamper_in, &how, &err));
+    how.partition = orders0;
+    index_tamper(maker.index, &how);
 }
 
 START_TEST(a_cut_that_is_gone_from_the_middle_of_the_index_is_found)
 {
     make_three_cuts(&maker);
-    tamper((tampering){.db = HV_IX_CUTS, .first = 6});
+    tamper((index_tampering){.db = HV_IX_CUTS, .first = 6});
     ck_finds(&maker, HV_FINDING_INDEX_MISSING_CUT, lead_at(6));
 }
 END_TEST
@@ -176,7 +132,7 @@ one_event_more(hv_buf *value)
 START_TEST(sums_of_a_partition_that_do_not_follow_from_its_cuts_are_found)
 {
     make_three_cuts(&maker);
-    tamper((tampering){.db = HV_IX_PARTITIONS, .first = -1, .change = one_event_more});
+    tamper((index_tampering){.db = HV_IX_PARTITIONS, .first = -1, .change = one_event_more});
     ck_finds(&maker, HV_FINDING_INDEX_OTHER_TOTALS, "segments/hub=orders/incarnation=1/partition=0/");
 }
 END_TEST
@@ -187,7 +143,7 @@ START_TEST(sums_of_a_partition_that_are_gone_are_found)
     hv_err err;
 
     make_three_cuts(&maker);
-    tamper((tampering){.db = HV_IX_PARTITIONS, .first = -1});
+    tamper((index_tampering){.db = HV_IX_PARTITIONS, .first = -1});
     ck_hv_fails(HV_GAP, verify_vault(&maker, false, &facts, &err));
     ck_assert_msg(told.count == 1 && told.last.kind == HV_FINDING_INDEX_DAMAGED, "%s", told.all);
 }
@@ -195,7 +151,7 @@ END_TEST
 
 START_TEST(a_damaged_entry_of_the_index_is_found_in_each_of_its_databases)
 {
-    static const tampering damages[] = {
+    static const index_tampering damages[] = {
         {.db = HV_IX_CUTS, .first = 6, .damage = true},
         {.db = HV_IX_SEGMENTS, .first = 6, .damage = true},
         {.db = HV_IX_BLOCKS, .first = 6, .damage = true},
@@ -216,8 +172,8 @@ END_TEST
 START_TEST(a_damaged_entry_that_only_lookups_by_time_read_is_found)
 {
     make_three_cuts(&maker);
-    tamper((tampering){.db = HV_IX_TIMES, .first = -1, .damage = true});
-    ck_finds_in_depth(&maker, HV_FINDING_INDEX_DAMAGED, "");
+    tamper((index_tampering){.db = HV_IX_TIMES, .first = -1, .damage = true});
+    ck_finds(&maker, HV_FINDING_INDEX_DAMAGED, "segments/hub=orders/incarnation=1/partition=0/");
 }
 END_TEST
 

@@ -2,9 +2,11 @@
 
 With --write the pages are written anew instead. Changing a table of the program and this is all it takes to change a page.
 """
+import json
 import pathlib
 import subprocess
 import sys
+import textwrap
 
 PAGES = {
     "docs/CONFIGURATION.md": ["options", "--format", "markdown"],
@@ -12,16 +14,33 @@ PAGES = {
     "completions/hubvault.bash": ["completion"],
 }
 
+FINDINGS_PAGE = "docs/VERIFY.md"        # written by hand, but for what stands between these lines
+BEGIN, END = "<!-- printed by the program: begin -->\n", "<!-- printed by the program: end -->\n"
+
 
 def printed(program, words):
     # Nothing of this machine may show up in a page.
     return subprocess.run([program, *words], check=True, capture_output=True, env={"PATH": "/usr/bin:/bin"}, timeout=30).stdout
 
 
+def findings(program):
+    rows = [json.loads(line) for line in printed(program, ["findings", "--output", "json"]).splitlines()]
+    entries = [f"**{row['kind']}**: {row['meaning']}. *To do:* {row['advice']}" for row in rows]
+    return "\n".join(textwrap.fill(entry, 130, initial_indent="- ", subsequent_indent="  ", break_on_hyphens=False) + "\n" for entry in entries)
+
+
+def with_findings(program, page):
+    text = page.read_text()
+    before, rest = text.split(BEGIN)
+    return (before + BEGIN + "\n" + findings(program) + "\n" + END + rest.split(END)[1]).encode()
+
+
 def main(program, root, write):
     stale = []
-    for name, words in PAGES.items():
-        page, want = pathlib.Path(root, name), printed(program, words)
+    pages = {name: (lambda words=words: printed(program, words)) for name, words in PAGES.items()}
+    pages[FINDINGS_PAGE] = lambda: with_findings(program, pathlib.Path(root, FINDINGS_PAGE))
+    for name, make in pages.items():
+        page, want = pathlib.Path(root, name), make()
         if write:
             page.write_bytes(want)
         elif not page.exists() or page.read_bytes() != want:
