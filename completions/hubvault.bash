@@ -81,7 +81,7 @@ _hubvault()
     options' --format') COMPREPLY=($(compgen -W 'table markdown man' -- "$word")); return ;;
     esac
     if [[ -z $verb ]]; then
-        COMPREPLY=($(compgen -W 'run replay show verify index index index demo groups groups hubs segments status doctor options completion  --config --set --store --index --output --help --version' -- "$word"))
+        COMPREPLY=($(compgen -W 'run replay show verify findings index index index demo groups groups hubs segments status doctor options completion  --config --set --store --index --output --help --version' -- "$word"))
         return
     fi
     case "$verb" in

@@ -111,7 +111,7 @@ put_snapshots(void)
 
     for (int64_t number = 1; number <= DAMAGE_SNAPSHOTS; number++) {
         HV_AUTO(hv_group_snapshot_clear) hv_group_snapshot made = {.head = {.vault = MAKER_VAULT, .hub = DAMAGE_SNAPSHOT_HUB,
-            .number = number, .taken_ms = number, .incarnation = 1}, .group = DAMAGE_GROUP};
+            .number = number, .taken_ms = number, .incarnation = 1}, .group = strdup(DAMAGE_GROUP)};
         ck_hv_ok(hv_group_snapshot_add(&made, 0, number, hv_slice_text("m"), &err));
         ck_hv_ok(hv_snapshots_put_group(&store, &made, &err));
     }
