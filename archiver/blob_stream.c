@@ -1,5 +1,6 @@
-/* The window holds what was read and not passed yet. Every byte is hashed when it enters, so the hash is that of the whole blob
- * whatever was wanted of it. */
+/* The window holds what was read and not passed yet, and what was passed since the last reading: moving the rest down is left until there is
+ * to be read, or a window of many small pieces would be moved once for each. Every byte is hashed when it enters, so the hash is that of the
+ * whole blob whatever was wanted of it. */
 #include "archiver/blob_stream.h"
 
 #include <assert.h>
@@ -31,7 +32,7 @@ read_more(hv_blob_stream *stream, size_t wanted, hv_err *err)
         return rc;
     stream->ended = window->len - had < len;
     if (stream->hash != NULL)
-        hv_sha256_add(stream->hash, (const char *)hv_buf_slice(window).data + had, window->len - had);
+        hv_sha256_add(stream->hash, window->data + had, window->len - had);
     return HV_OK;
 }
 
@@ -44,13 +45,14 @@ hv_blob_stream_want(hv_blob_stream *stream, uint64_t position, size_t len, hv_sl
     assert(len <= HV_BLOB_WANT_MAX);
     if (position > end && stream->ended)
         position = end;
-    pass(stream, position);
-    if (window->len < len && !stream->ended) {
+    if (position > end || (end - position < len && !stream->ended)) {
+        pass(stream, position);
         hv_rc rc = read_more(stream, len - window->len, err);
         if (rc != HV_OK)
             return rc;
     }
-    *ret = hv_slice_of(hv_buf_slice(window).data, window->len < len ? window->len : len);
+    size_t into = (size_t)(position - stream->start), there = window->len - into;
+    *ret = hv_slice_of((const char *)hv_buf_slice(window).data + into, there < len ? there : len);
     return HV_OK;
 }
 

@@ -5,25 +5,6 @@
  */
 #include "segment/header.h"
 
-static void
-hash_leaf(unsigned char hash[HV_SHA256_SIZE])
-{
-    unsigned char bytes[1 + HV_SHA256_SIZE] = {0};
-
-    memcpy(bytes + 1, hash, HV_SHA256_SIZE);
-    hv_sha256(&(hv_slice){.data = bytes, .len = sizeof bytes}, 1, hash);
-}
-
-static void
-hash_node(const unsigned char *left, const unsigned char *right, unsigned char ret[HV_SHA256_SIZE])
-{
-    unsigned char bytes[1 + 2 * HV_SHA256_SIZE] = {1};
-
-    memcpy(bytes + 1, left, HV_SHA256_SIZE);
-    memcpy(bytes + 1 + HV_SHA256_SIZE, right, HV_SHA256_SIZE);
-    hv_sha256(&(hv_slice){.data = bytes, .len = sizeof bytes}, 1, ret);
-}
-
 void
 hv_merkle_root(unsigned char (*leaves)[HV_SHA256_SIZE], size_t count, unsigned char ret[HV_SHA256_SIZE])
 {
@@ -31,11 +12,9 @@ hv_merkle_root(unsigned char (*leaves)[HV_SHA256_SIZE], size_t count, unsigned c
         hv_sha256(NULL, 0, ret);
         return;
     }
-    for (size_t i = 0; i < count; i++)
-        hash_leaf(leaves[i]);
+    hv_sha256_each(0, leaves[0], HV_SHA256_SIZE, count, leaves[0]);
     for (; count > 1; count = (count + 1) / 2) {
-        for (size_t i = 0; i + 1 < count; i += 2)
-            hash_node(leaves[i], leaves[i + 1], leaves[i / 2]);
+        hv_sha256_each(1, leaves[0], 2 * HV_SHA256_SIZE, count / 2, leaves[0]);
         if (count % 2 == 1)
             memmove(leaves[count / 2], leaves[count - 1], HV_SHA256_SIZE);
     }

@@ -63,6 +63,23 @@ START_TEST(a_run_may_be_fed_in_pieces_and_started_again)
 }
 END_TEST
 
+START_TEST(hashes_of_many_messages_are_those_of_each_and_may_overwrite_them)
+{
+    unsigned char from[5 * HV_SHA256_EACH_MAX], apart[5 * HV_SHA256_SIZE], hash[HV_SHA256_SIZE], prefix = 7;
+
+    for (size_t i = 0; i < sizeof from; i++)
+        from[i] = (unsigned char)(i * 37);
+    hv_sha256_each(prefix, from, HV_SHA256_EACH_MAX, 5, apart);
+    for (size_t i = 0; i < 5; i++) {
+        const hv_slice parts[] = {hv_slice_of(&prefix, 1), hv_slice_of(from + i * HV_SHA256_EACH_MAX, HV_SHA256_EACH_MAX)};
+        hv_sha256(parts, 2, hash);
+        ck_assert_mem_eq(apart + i * HV_SHA256_SIZE, hash, HV_SHA256_SIZE);
+    }
+    hv_sha256_each(prefix, from, HV_SHA256_EACH_MAX, 5, from);
+    ck_assert_mem_eq(from, apart, sizeof apart);
+}
+END_TEST
+
 START_TEST(text_and_hash_are_each_others_inverse)
 {
     unsigned char hash[HV_SHA256_SIZE], parsed[HV_SHA256_SIZE];
@@ -106,6 +123,7 @@ main(void)
     tcase_add_test(tests, published_vectors_come_out);
     tcase_add_test(tests, how_the_bytes_are_cut_into_parts_does_not_matter);
     tcase_add_test(tests, a_run_may_be_fed_in_pieces_and_started_again);
+    tcase_add_test(tests, hashes_of_many_messages_are_those_of_each_and_may_overwrite_them);
     tcase_add_test(tests, text_and_hash_are_each_others_inverse);
     tcase_add_test(tests, anything_but_64_lower_case_digits_is_no_hash_and_leaves_the_result_alone);
     return ck_hv_run("sha256", tests);
