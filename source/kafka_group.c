@@ -10,6 +10,9 @@
  * The thread of the membership waits inside of the rebalance callback until what was revoked is released, or until the time for it is
  * over: heartbeats go on meanwhile in a thread of librdkafka, and the members that lose nothing go on reading (KIP-429). That time is
  * below max.poll.interval.ms, which is also what the group gives its members to join anew.
+ *
+ * Before 2.3.0 librdkafka aborts the process when a handle is destroyed between joining and its first assignment (its issue 4312). Such
+ * a handle leaves the group and is then left behind, until the process ends; nothing of it reaches us or what we borrowed any more.
  */
 #include <pthread.h>
 #include <stdio.h>
@@ -21,20 +24,27 @@
 #include "source/source_drivers.h"
 
 enum { POLL_MS = 100, LATE_MS = 500, REPEAT_TROUBLE_MS = 60000, MOST_HEARTBEAT_MS = 3000, JOIN_MS = 30000 };
+enum { FIRST_SOUND_VERSION = 0x02030000 };              /* of librdkafka, see above */
 
 typedef struct kafka_group {
     hv_membership membership;           /* first, so that one pointer is both */
-    hv_kafka_config broker;
+    hv_kafka_config broker;             /* with our own token function, see below */
+    hv_rc (*token)(void *arg, hv_kafka_token *ret, hv_err *err);        /* that of the one who opened us */
+    void *token_arg;
     hv_kafka_client *client;
     int64_t release_ms;
     hv_membership_changed *changed;
     void *arg;
     pthread_t thread;
     bool running;                       /* of the thread that starts and leaves */
-    bool failed;                        /* these: of the thread of the membership only */
+    bool failed;                        /* these: of the thread of the membership only, while it runs */
+    bool was_assigned;                  /* once at least, if nothing */
     uint64_t revocation;
     rd_kafka_resp_err_t trouble;        /* told last, and when */
     int64_t trouble_boot_ms;
+
+    pthread_mutex_t token_lock;         /* held while a token is asked for */
+    bool closed;                        /* while holding it: no token is asked for any more */
 
     pthread_mutex_t lock;
     pthread_cond_t wakes;
@@ -138,6 +148,7 @@ on_rebalance(rd_kafka_t *rk, rd_kafka_resp_err_t what, rd_kafka_topic_partition_
     if (partitions == NULL)             /* what we are not told of we do not read; the others have no more memory than we */
         tell_trouble(g, RD_KAFKA_RESP_ERR__CRIT_SYS_RESOURCE, "no memory for an assignment");
     if (what == RD_KAFKA_RESP_ERR__ASSIGN_PARTITIONS) {
+        g->was_assigned = true;
         error = rd_kafka_incremental_assign(rk, nothing);
         if (partitions != NULL)
             tell(g, &(hv_membership_change){.kind = HV_MEMBERSHIP_ASSIGNED, .partitions = partitions, .count = (size_t)list->cnt});
@@ -287,17 +298,35 @@ group_leave(hv_membership *membership)
     g->running = false;
 }
 
+/* In a thread of librdkafka. */
+static hv_rc
+ask_token(void *arg, hv_kafka_token *ret, hv_err *err)
+{
+    kafka_group *g = arg;
+
+    (void)pthread_mutex_lock(&g->token_lock);
+    hv_rc rc = g->closed ? hv_err_set(err, HV_CLOSED, "closed") : g->token(g->token_arg, ret, err);
+    (void)pthread_mutex_unlock(&g->token_lock);
+    return rc;
+}
+
 static void
 group_close(hv_membership *membership)
 {
     kafka_group *g = (kafka_group *)membership;
 
     group_leave(membership);
+    (void)pthread_mutex_lock(&g->token_lock);
+    g->closed = true;
+    (void)pthread_mutex_unlock(&g->token_lock);
+    if (g->client != NULL && !g->was_assigned && rd_kafka_version() < FIRST_SOUND_VERSION)
+        return;                         /* left behind */
     hv_kafka_client_close(g->client);
     if (g->locked.hubs != NULL)
         rd_kafka_topic_partition_list_destroy(g->locked.hubs);
     (void)pthread_cond_destroy(&g->wakes);
     (void)pthread_mutex_destroy(&g->lock);
+    (void)pthread_mutex_destroy(&g->token_lock);
     free(g);
 }
 
@@ -351,7 +380,13 @@ hv_membership_kafka_open(const hv_kafka_group_config *config, hv_membership **re
         return hv_err_set(err, HV_NOMEM, "no memory for a consumer group");
     g->membership.ops = &group_ops;
     g->broker = *config->broker;
+    g->token = config->broker->token;
+    g->token_arg = config->broker->token_arg;
+    g->broker.token = ask_token;
+    g->broker.token_arg = g;
+    g->broker.log = NULL;               /* what fails is told, and the log of a handle that is left behind would have nowhere to go */
     g->release_ms = config->release_ms;
+    (void)pthread_mutex_init(&g->token_lock, NULL);
     (void)pthread_mutex_init(&g->lock, NULL);           /* none of these fails on Linux */
     (void)pthread_condattr_init(&monotonic);
     (void)pthread_condattr_setclock(&monotonic, CLOCK_MONOTONIC);

@@ -91,9 +91,13 @@ class Bed(unittest.TestCase):
         cls.children = []
         cls.broker = broker.Broker(cls.work / "kafka")
         cls.addClassCleanup(cls._end)
-        cls.broker.start(secure=cls.secure, settings=cls.settings)
+        cls.start_broker()
         if cls.stages:
             cls.odd(*cls.stages)
+
+    @classmethod
+    def start_broker(cls):
+        cls.broker.start(secure=cls.secure, settings=cls.settings)
 
     @classmethod
     def _end(cls):

@@ -179,6 +179,20 @@ START_TEST(a_group_that_we_may_not_join_is_told_as_trouble)
 }
 END_TEST
 
+/* With its assignment under way librdkafka 2.0.2 aborts the process when such a handle is destroyed (issue 4312). */
+START_TEST(one_that_leaves_before_its_first_assignment_ends_in_peace)
+{
+    enum { SYNC_GROUP = 14, JOINED_MS = 4500 };         /* the mock broker lets a group wait 3 s for its members */
+
+    mock_broker_push_errors(broker, SYNC_GROUP, 1000, RD_KAFKA_RESP_ERR_REBALANCE_IN_PROGRESS);
+    members[0] = join_group(1000);
+    usleep(JOINED_MS * 1000);
+    ck_assert_int_eq(told(members[0], HV_MEMBERSHIP_ASSIGNED), 0);
+    leave_group(members[0]);
+    members[0] = NULL;
+}
+END_TEST
+
 int
 main(void)
 {
@@ -189,5 +203,6 @@ main(void)
     tcase_add_test(tests, a_member_that_cannot_reach_the_broker_for_a_session_has_lost_everything_and_gets_it_back);
     tcase_add_test(tests, leaving_does_not_wait_for_a_broker_that_is_gone);
     tcase_add_test(tests, a_group_that_we_may_not_join_is_told_as_trouble);
+    tcase_add_test(tests, one_that_leaves_before_its_first_assignment_ends_in_peace);
     return ck_hv_run("kafka group", tests);
 }
