@@ -12,7 +12,7 @@
 
 #include "common/clock.h"
 
-enum { MAX_WORKERS = 64, MAX_UPLOADERS = 64, UPLOAD_QUEUE = 1 << 14, RECORD_BATCH = 64, MOST_RECORDED = 100 };
+enum { MAX_WORKERS = 64, MAX_UPLOADERS = 64, UPLOAD_QUEUE = 1 << 14, RECORD_BATCH = 64 };
 
 struct hv_engine {
     hv_archiver_config config;
@@ -285,12 +285,17 @@ hv_engine_may_pass(hv_rc rc)
 hv_rc
 hv_engine_record(hv_engine *engine, const hv_partition *partition, const hv_index_cut *cuts, size_t count, hv_err *err)
 {
-    hv_index_addition additions[MOST_RECORDED];
+    hv_index_addition additions[RECORD_BATCH];
 
-    assert(count <= MOST_RECORDED);
-    for (size_t c = 0; c < count; c++)
-        additions[c] = (hv_index_addition){.partition = partition, .cut = &cuts[c]};
-    return add_to_index(engine, additions, count, err);
+    for (size_t done = 0, batch; done < count; done += batch) {
+        batch = count - done < RECORD_BATCH ? count - done : RECORD_BATCH;
+        for (size_t c = 0; c < batch; c++)
+            additions[c] = (hv_index_addition){.partition = partition, .cut = &cuts[done + c]};
+        hv_rc rc = add_to_index(engine, additions, batch, err);
+        if (rc != HV_OK)
+            return rc;
+    }
+    return HV_OK;
 }
 
 hv_rc

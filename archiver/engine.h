@@ -48,7 +48,7 @@ void hv_engine_seal_again(hv_engine *engine, hv_seal_job *job);
 /* A failure that goes away by itself, or when an operator mends credentials or space. Anything else stops a partition. */
 bool hv_engine_may_pass(hv_rc rc);
 
-/* Record cuts of one partition in the caller's thread, in one transaction, behind what the index writer is doing now. Up to a hundred. */
+/* Record cuts of one partition in the caller's thread, some dozens in a transaction, behind what the index writer is doing now. */
 hv_rc hv_engine_record(hv_engine *engine, const hv_partition *partition, const hv_index_cut *cuts, size_t count, hv_err *err) HV_MUST_USE;
 hv_rc hv_engine_record_incarnation(hv_engine *engine, const hv_index_incarnation *incarnation, hv_err *err) HV_MUST_USE;
 

@@ -113,6 +113,7 @@ START_TEST(a_cut_that_lacks_siblings_is_not_followed_before_it_is_complete)
     for (int ms = 0; ms < CREW_WAIT_MS && crew_totals(c, B).follow_looks < looks + 6; ms += 2)
         usleep(2000);
     ck_assert_int_eq(rig_position(c->rigs[B], 1, 0), 0);
+    ck_assert_int_eq(c->rigs[B]->reports[HV_ARCHIVER_TROUBLE], 0);      /* nothing is wrong with it, so nobody is told */
     gate_set(c->gates[A], GATE_OPEN);
     crew_wait_position(c, B, 1, 0, 30);
     crew_check(c, true);
