@@ -330,19 +330,23 @@ class RoundRun:
         power = cycle.power and not cycle.product
         if power or (len(self.archivers) > 1 and (cycle.disk != "keep" or cycle.number % 3 == 0)):
             self._kill_all()
-        if power:
+        done = []
+        if power and self.vault.exists():
+            done.append("power")
             gone, broken = power_loss.lose_power(self.journal)
             self.results.numbers["names lost with power"] += len(gone)
             self.judge.forget(gone)
             if broken:
                 raise Failure("; ".join(broken[:5]))
-        if cycle.disk == "lose":
-            shutil.rmtree(victim.index, ignore_errors=True)
-        elif cycle.disk == "old":
+        if cycle.disk == "lose" and victim.index.exists():
+            done.append("lose")
+            shutil.rmtree(victim.index)
+        elif cycle.disk == "old" and victim.name in self.copies:
+            done.append("old")
             self._old_copy(victim)
         elif cycle.number % 4 == 0:
             self._copy(victim)
-        self.results.disks[cycle.disk + (" and power" if power else "")] += 1
+        self.results.disks[" and ".join(done) or "keep"] += 1
         if not any(self._runs(archiver) for archiver in self.archivers):
             self.judge.look()
             if cycle.disk != "keep" or power or cycle.number % 5 == 0:
