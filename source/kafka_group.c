@@ -213,7 +213,7 @@ run(void *arg)
     while (!is_leaving(g)) {
         subscribe_if_changed(g);
         rd_kafka_message_t *message = rd_kafka_consumer_poll(g->client->rk, POLL_MS);
-        if (message != NULL && message->err != RD_KAFKA_RESP_ERR_NO_ERROR)
+        if (message != NULL && message->err != RD_KAFKA_RESP_ERR_NO_ERROR && message->err != RD_KAFKA_RESP_ERR__FATAL)
             tell_trouble(g, message->err, rd_kafka_message_errstr(message));
         if (message != NULL)
             rd_kafka_message_destroy(message);
