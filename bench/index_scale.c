@@ -6,7 +6,7 @@
  * Without --rebuild: an index of N segments (1,000,000 of 100 blocks over 1,000 partitions if not said), one segment per cut, recorded as
  * capture does, the partitions in turn. The events of a cut spread over a minute around their own time, and one cut in a thousand has an event
  * of the year 9999. Each lookup is checked before its time counts. Cold: the file was thrown out of the page cache and the index opened anew
- * before the first lookup. Warm: the same lookups once more, in the same order.
+ * before the first lookup (as root the caches of the whole machine are dropped). Warm: the same lookups once more, in the same order.
  *
  * With --rebuild: a folder vault of N segments, each a file with a real front (header, block table, hashes) and a hole in place of the blocks,
  * which nothing may read; then hv_rebuild() from it, with the files thrown out of the page cache (cold), and once more (warm). The bytes
@@ -255,11 +255,25 @@ forget_pages(const char *file)
     close(fd);
 }
 
+/* As root: the page cache and what the kernel knows of names, of the whole machine. */
+static bool
+forget_everything(void)
+{
+    sync();
+    FILE *drop = fopen("/proc/sys/vm/drop_caches", "w");
+    bool all = drop != NULL && fputs("3\n", drop) >= 0;
+    if (drop != NULL)
+        all = fclose(drop) == 0 && all;
+    return all;
+}
+
 static void
 forget_index(const scale_bench *bench)
 {
     char file[420];
 
+    if (forget_everything())
+        return;
     (void)snprintf(file, sizeof file, "%s/data.mdb", bench->path);
     forget_pages(file);
 }
@@ -488,7 +502,6 @@ rebuild_once(scale_bench *bench, const char *name)
     hv_storage_close(counting.of);
 }
 
-/* As root the page cache and what the kernel knows of names; else only the pages of the files. */
 static int
 forget_file(const char *path, const struct stat *st, int type, struct FTW *ftw)
 {
@@ -501,14 +514,10 @@ forget_file(const char *path, const struct stat *st, int type, struct FTW *ftw)
 static const char *
 forget_vault(const scale_bench *bench)
 {
-    sync();
-    FILE *drop = fopen("/proc/sys/vm/drop_caches", "w");
-    bool all = drop != NULL && fputs("3\n", drop) >= 0;
-    if (drop != NULL)
-        all = fclose(drop) == 0 && all;
-    if (!all)
-        must(nftw(bench->vault, forget_file, 64, FTW_PHYS) == 0, "nftw");
-    return all ? "rebuild, cold" : "rebuild, cold pages";
+    if (forget_everything())
+        return "rebuild, cold";
+    must(nftw(bench->vault, forget_file, 64, FTW_PHYS) == 0, "nftw");
+    return "rebuild, cold pages";
 }
 
 static int
