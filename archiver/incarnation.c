@@ -11,8 +11,13 @@ hv_incarnation_read(const hv_chain *chain, const char *hub, uint32_t incarnation
     HV_AUTO(hv_buf_free) hv_buf json = HV_BUF_INIT(HV_RECORD_MAX);
     hv_blob_name name = hv_name_of_incarnation(hub, incarnation);
     hv_incarnation_record record;
+    hv_blob_properties properties;
 
-    hv_rc rc = hv_storage_get(chain->storage, name.text, &json, err);
+    /* Properties promise that the record is durable, which reading does not: the next number must not be claimed over one that a loss of
+     * power can still take away from whoever died before its put was answered. */
+    hv_rc rc = chain->storage->ops->properties(chain->storage, name.text, &properties, err);
+    if (rc == HV_OK)
+        rc = hv_storage_get(chain->storage, name.text, &json, err);
     if (rc == HV_OK)
         rc = hv_incarnation_record_parse(hv_buf_slice(&json), &record, err);
     if (rc == HV_OK && (strcmp(record.vault, chain->vault) != 0 || strcmp(record.hub, hub) != 0 || record.incarnation != incarnation))

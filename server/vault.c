@@ -21,8 +21,12 @@ static hv_rc
 read_marker(hv_storage *storage, hv_vault_marker *ret, hv_err *err)
 {
     HV_AUTO(hv_buf_free) hv_buf json = HV_BUF_INIT(HV_RECORD_MAX);
-    hv_rc rc = hv_storage_get(storage, HV_VAULT_MARKER_NAME, &json, err);
+    hv_blob_properties properties;
 
+    /* Properties promise that it is durable, as an index that names it will be. */
+    hv_rc rc = storage->ops->properties(storage, HV_VAULT_MARKER_NAME, &properties, err);
+    if (rc == HV_OK)
+        rc = hv_storage_get(storage, HV_VAULT_MARKER_NAME, &json, err);
     if (rc == HV_OK)
         rc = hv_vault_marker_parse(hv_buf_slice(&json), ret, err);
     if (rc == HV_LIMIT)
