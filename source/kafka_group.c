@@ -88,13 +88,16 @@ tell_trouble(kafka_group *g, rd_kafka_resp_err_t code, const char *reason)
     tell(g, &(hv_membership_change){.kind = HV_MEMBERSHIP_TROUBLE, .err = &err});
 }
 
-/* Names that are no hub names of ours cannot come: only what was subscribed to is dealt out. */
+/* Never NULL: a partition that the group gives us and we know nothing of would be captured by nobody. Names that are no hub names of ours
+ * cannot come: only what was subscribed to is dealt out. */
 static hv_member_partition *
 copy_partitions(const rd_kafka_topic_partition_list_t *list)
 {
-    hv_member_partition *copy = calloc((size_t)list->cnt + 1, sizeof *copy);
+    hv_member_partition *copy;
 
-    for (int i = 0; copy != NULL && i < list->cnt; i++) {
+    while ((copy = calloc((size_t)list->cnt + 1, sizeof *copy)) == NULL)
+        (void)nanosleep(&(struct timespec){.tv_nsec = 10 * 1000000L}, NULL);
+    for (int i = 0; i < list->cnt; i++) {
         (void)snprintf(copy[i].hub, sizeof copy[i].hub, "%s", list->elems[i].topic);
         copy[i].number = list->elems[i].partition;
     }
@@ -145,16 +148,12 @@ on_rebalance(rd_kafka_t *rk, rd_kafka_resp_err_t what, rd_kafka_topic_partition_
     rd_kafka_topic_partition_list_t *nothing = rd_kafka_topic_partition_list_new(1);
     rd_kafka_error_t *error;
 
-    if (partitions == NULL)             /* what we are not told of we do not read; the others have no more memory than we */
-        tell_trouble(g, RD_KAFKA_RESP_ERR__CRIT_SYS_RESOURCE, "no memory for an assignment");
     if (what == RD_KAFKA_RESP_ERR__ASSIGN_PARTITIONS) {
         g->was_assigned = true;
         error = rd_kafka_incremental_assign(rk, nothing);
-        if (partitions != NULL)
-            tell(g, &(hv_membership_change){.kind = HV_MEMBERSHIP_ASSIGNED, .partitions = partitions, .count = (size_t)list->cnt});
+        tell(g, &(hv_membership_change){.kind = HV_MEMBERSHIP_ASSIGNED, .partitions = partitions, .count = (size_t)list->cnt});
     } else {
-        if (partitions != NULL)
-            revoke(g, rk, partitions, (size_t)list->cnt);
+        revoke(g, rk, partitions, (size_t)list->cnt);
         error = rd_kafka_incremental_unassign(rk, nothing);
     }
     if (error != NULL) {

@@ -12,6 +12,7 @@ import os
 import selectors
 import socket
 import subprocess
+import tempfile
 import threading
 
 import parts
@@ -24,13 +25,16 @@ def run(*command):
 
 
 def have_namespaces():
-    """Whether this process may make them, with a link."""
+    """Whether this process may make them, with a link, and mounts."""
     name = f"hvtry{os.getpid()}"
     try:
         run("ip", "netns", "add", name)
         try:
             run("ip", "link", "add", f"{name}a", "type", "veth", "peer", "name", f"{name}b", "netns", name)
             run("ip", "link", "del", f"{name}a")
+            with tempfile.TemporaryDirectory() as folder:
+                run("mount", "--bind", folder, folder)
+                run("umount", folder)
         finally:
             run("ip", "netns", "del", name)
     except (OSError, subprocess.CalledProcessError):
