@@ -86,6 +86,8 @@ collect_all(const hv_index_cut *cut, hv_ix_gap *all, size_t total, hv_err *err)
 
     for (size_t i = 0; rc == HV_OK && i < cut->segment_count; i++) {
         const hv_index_segment *segment = &cut->segments[i];
+        if (segment->missing_count == 0)
+            continue;                   /* without any gap there is no array to point into */
         rc = collect(cut, segment->missing, segment->missing_count, (uint32_t)i + 1, all + filled, err);
         filled += segment->missing_count;
     }
