@@ -101,6 +101,8 @@ typedef struct teller {
     hv_partition partition;             /* of the last cut */
     int64_t first;
     bool any;
+    hv_blob_name snapshots;             /* of whom the last snapshot was, and its number */
+    int64_t snapshot;
 } teller;
 
 static size_t
@@ -167,6 +169,24 @@ tell_incarnation(void *arg, const char *hub, uint32_t incarnation, hv_err *err)
     return HV_OK;
 }
 
+/* The newest first, so that whoever wants the newest reads one. */
+static hv_rc
+tell_snapshot(void *arg, const hv_name_parts *name, hv_err *err)
+{
+    teller *t = arg;
+    const char *key = name->kind == HV_NAME_GROUP_SNAPSHOT ? name->group_key : NULL;
+    hv_blob_name prefix = hv_prefix_of_snapshots(name->partition.hub, key);
+
+    (void)err;
+    assert(is_there(t->store, hv_name_of_snapshot(name->partition.hub, key, name->number).text));
+    if (strcmp(prefix.text, t->snapshots.text) == 0)
+        assert(name->number < t->snapshot);
+    t->snapshots = prefix;
+    t->snapshot = name->number;
+    t->told++;
+    return HV_OK;
+}
+
 static hv_rc
 tell_foreign(void *arg, const char *name, hv_err *err)
 {
@@ -191,10 +211,13 @@ check_parts(const char *name)
         again = hv_name_of_sibling(&parts.partition, parts.first, parts.class_name);
     else if (parts.kind == HV_NAME_INCARNATION)
         again = hv_name_of_incarnation(parts.partition.hub, parts.partition.incarnation);
+    else if (parts.kind == HV_NAME_TOPIC_SNAPSHOT || parts.kind == HV_NAME_GROUP_SNAPSHOT)
+        again = hv_name_of_snapshot(parts.partition.hub, parts.kind == HV_NAME_GROUP_SNAPSHOT ? parts.group_key : NULL, parts.number);
     else
         return;
     assert(strcmp(again.text, name) == 0 && hv_hub_name_check(parts.partition.hub, &err) == HV_OK);
-    assert(parts.first >= 0 && parts.partition.number >= 0 && parts.partition.incarnation >= 1);
+    bool of_segments = parts.kind == HV_NAME_LEAD || parts.kind == HV_NAME_SIBLING;
+    assert(parts.first >= 0 && parts.partition.number >= 0 && (!of_segments || parts.partition.incarnation >= 1));
 }
 
 static void
@@ -208,7 +231,8 @@ static void
 check_store(names_only *store)
 {
     teller t = {.store = store};
-    const hv_vault_visitor visitor = {.arg = &t, .cut = tell_cut, .incarnation = tell_incarnation, .foreign = tell_foreign};
+    const hv_vault_visitor visitor = {.arg = &t, .cut = tell_cut, .incarnation = tell_incarnation,
+        .snapshot = tell_snapshot, .foreign = tell_foreign};
     hv_verify_config config = {.storage = &store->base, .vault = "0b5ff9a6-7c0e-4a52-9d3f-6a1c2f8e9b10", .threads = 1, .report = report};
     hv_verify_facts facts;
     hv_err err;
