@@ -12,6 +12,7 @@
 #include <sys/wait.h>
 #include <unistd.h>
 
+#include "index/index_layout.h"
 #include "tests/harness/check_hv.h"
 #include "tests/harness/scratch_dir.h"
 #include "tests/index/index_samples.h"
@@ -140,36 +141,79 @@ START_TEST(a_flipped_bit_in_a_key_does_not_move_the_position)
 }
 END_TEST
 
-/* Takes the first cut of the partition out of "cuts", behind the back of the index. */
+/* Changes one database behind the back of the index: takes an entry out, or puts one in. */
 static void
-remove_first_cut(void)
+meddle(const char *database, const void *key, size_t key_len, const void *value, size_t value_len)
 {
-    unsigned char key[20] = {[7] = 1};
-    MDB_val entry = {.mv_size = sizeof key, .mv_data = key};
+    MDB_val entry = {.mv_size = key_len, .mv_data = memcpy((char[64]){0}, key, key_len)}, data = {.mv_size = value_len};
+    char room[64];
     MDB_env *env;
     MDB_txn *txn;
-    MDB_dbi cuts;
+    MDB_dbi dbi;
 
     ck_assert_int_eq(mdb_env_create(&env), 0);
     ck_assert_int_eq(mdb_env_set_maxdbs(env, 20), 0);
     ck_assert_int_eq(mdb_env_open(env, dir.path, 0, 0600), 0);
     ck_assert_int_eq(mdb_txn_begin(env, NULL, 0, &txn), 0);
-    ck_assert_int_eq(mdb_dbi_open(txn, "cuts", 0, &cuts), 0);
-    ck_assert_int_eq(mdb_del(txn, cuts, &entry, NULL), 0);
+    ck_assert_int_eq(mdb_dbi_open(txn, database, 0, &dbi), 0);
+    if (value == NULL) {
+        ck_assert_int_eq(mdb_del(txn, dbi, &entry, NULL), 0);
+    } else {
+        data.mv_data = memcpy(room, value, value_len);
+        ck_assert_int_eq(mdb_put(txn, dbi, &entry, &data, 0), 0);
+    }
     ck_assert_int_eq(mdb_txn_commit(txn), 0);
     mdb_env_close(env);
 }
 
 START_TEST(a_cut_below_all_that_are_there_is_not_taken_for_recorded)
 {
+    static const unsigned char key[20] = {[7] = 1};
     hv_err err;
 
-    remove_first_cut();
+    meddle("cuts", key, sizeof key, NULL, 0);
     hv_index *index = sample_open(dir.path, 1 << 20);
     hv_index_addition again = {.partition = &orders, .cut = &cut};
     ck_hv_fails(HV_CORRUPT, hv_index_add(index, &again, 1, &err));
     ck_assert_msg(strstr(err.msg, "no cut is recorded there") != NULL, "%s", err.msg);
     hv_index_close(index);
+}
+END_TEST
+
+/* The entry over the first cuts of partition 0, and one over cuts that do not exist. */
+START_TEST(entries_by_time_that_are_missing_wrong_or_too_many_are_told)
+{
+    static const unsigned char first[21] = {[7] = 1}, far[21] = {[7] = 1, [20] = 99};
+    const hv_slice keys[] = {{first, sizeof first}, {far, sizeof far}};
+    hv_index_times_fault fault;
+    hv_err err;
+
+    hv_index *index = sample_open(dir.path, 1 << 20);
+    ck_hv_ok(hv_index_check_times(index, &orders, &fault, &err));
+    ck_assert(!fault.found);
+    hv_index_close(index);
+    for (size_t i = 0; i < 2; i++) {
+        HV_AUTO(hv_buf_free) hv_buf value = HV_BUF_INIT(64);
+        hv_ix_write_times(&value, (hv_ix_times){.min = -5, .max = 5});
+        hv_ix_seal(HV_IX_TIMES, keys[i], &value);
+        meddle("times", keys[i].data, keys[i].len, value.data, value.len);
+        index = sample_open(dir.path, 1 << 20);
+        ck_hv_ok(hv_index_check_times(index, &orders, &fault, &err));
+        ck_assert(fault.found && fault.expected == (i == 0) && fault.there == (i == 0));
+        ck_assert(i == 1 || (fault.stored_min_ms == -5 && fault.stored_max_ms == 5 && fault.range.first == 0));
+        hv_index_close(index);
+        meddle("times", keys[i].data, keys[i].len, NULL, 0);
+        index = sample_open(dir.path, 1 << 20);
+        ck_hv_ok(hv_index_check_times(index, &orders, &fault, &err));
+        ck_assert(fault.found == (i == 0) && fault.expected == (i == 0) && !fault.there);
+        hv_index_close(index);
+        if (i == 0) {                   /* right again, for the entry too many */
+            hv_buf_clear(&value);
+            hv_ix_write_times(&value, (hv_ix_times){.min = fault.min_ms, .max = fault.max_ms});
+            hv_ix_seal(HV_IX_TIMES, keys[0], &value);
+            meddle("times", keys[0].data, keys[0].len, value.data, value.len);
+        }
+    }
 }
 END_TEST
 
@@ -299,6 +343,7 @@ main(void)
     tcase_add_test(tests, a_flipped_bit_in_a_block_is_reported);
     tcase_add_test(tests, a_flipped_bit_in_a_key_does_not_move_the_position);
     tcase_add_test(tests, a_cut_below_all_that_are_there_is_not_taken_for_recorded);
+    tcase_add_test(tests, entries_by_time_that_are_missing_wrong_or_too_many_are_told);
     tcase_add_test(tests, a_flipped_bit_in_the_name_of_the_vault_is_reported);
     tcase_add_test(tests, entries_that_are_out_of_order_are_reported);
     tcase_add_loop_test(tests, no_flipped_bit_anywhere_makes_the_index_tell_something_else, 0, 4);

@@ -313,6 +313,7 @@ drop_line(void *arg, const char *line)
 static hv_rc
 read_everything(index_work *work, hv_err *err)
 {
+    hv_index_times_fault misleading = {.found = true};
     hv_index_stats stats;
     int64_t position;
     int dead;
@@ -328,6 +329,9 @@ read_everything(index_work *work, hv_err *err)
         rc = hv_index_stats_read(work->index, &stats, err);
     if (rc == HV_OK)
         rc = hv_index_check_readers(work->index, &dead, err);
+    if (rc == HV_OK)
+        rc = hv_index_check_times(work->index, &work->orders, &misleading, err);
+    ck_assert(rc != HV_OK || !misleading.found);
     return rc == HV_OK ? hv_index_dump(work->index, drop_line, NULL, err) : rc;
 }
 

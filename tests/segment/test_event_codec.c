@@ -181,6 +181,7 @@ START_TEST(a_negative_count_whose_size_is_wrong_is_corrupt)
     ck_hv_fails(HV_CORRUPT, READ("\0\0\0\0" "\x03\x0a" "\x02" "b\0" "\x02" "c\0" "\0" "\0\0", &got));
     ck_hv_fails(HV_CORRUPT, READ("\0\0\0\0" "\x03\x7e" "\x02" "b\0" "\x02" "c\0" "\0" "\0\0", &got));
     ck_hv_fails(HV_CORRUPT, READ("\0\0\0\0" "\x03\x01" "\x02" "b\0" "\x02" "c\0" "\0" "\0\0", &got));
+    ck_hv_fails(HV_CORRUPT, READ("\0\0\0\0" "\x03\xff\xff\xff\xff\xff\xff\xff\xff\xff\x02" "\0\0\0", &got));     /* 65 bits */
 }
 END_TEST
 

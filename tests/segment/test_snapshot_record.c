@@ -170,6 +170,22 @@ START_TEST(what_is_longer_than_a_string_of_the_protocol_is_refused)
 }
 END_TEST
 
+START_TEST(more_than_a_snapshot_can_hold_is_refused)
+{
+    HV_AUTO(hv_group_snapshot_clear) hv_group_snapshot group = {.group = NULL};
+    HV_AUTO(hv_topic_snapshot_clear) hv_topic_snapshot topic = {.partitions = 1};
+
+    hv_rc rc = HV_OK;
+    for (int32_t i = 0; rc == HV_OK && i < HV_SNAPSHOT_MAX_ENTRIES; i++)
+        rc = hv_group_snapshot_add(&group, i, 1, HV_SLICE_NULL, &err);
+    ck_hv_ok(rc);
+    ck_hv_fails(HV_LIMIT, hv_group_snapshot_add(&group, HV_SNAPSHOT_MAX_ENTRIES, 1, HV_SLICE_NULL, &err));
+    ck_assert_uint_eq(group.count, HV_SNAPSHOT_MAX_ENTRIES);
+    ck_hv_fails(HV_CORRUPT, hv_topic_snapshot_parse(hv_slice_of("{", (size_t)HV_SNAPSHOT_MAX + 1), &topic, &err));
+    ck_assert_ptr_nonnull(strstr(err.msg, "more than"));
+}
+END_TEST
+
 int
 main(void)
 {
@@ -182,5 +198,6 @@ main(void)
     tcase_add_test(tests, each_byte_that_is_cut_off_or_changed_into_a_quote_is_noticed);
     tcase_add_test(tests, a_newer_format_is_told_by_its_number);
     tcase_add_test(tests, what_is_longer_than_a_string_of_the_protocol_is_refused);
+    tcase_add_test(tests, more_than_a_snapshot_can_hold_is_refused);
     return ck_hv_run("snapshot record", tests);
 }
