@@ -44,7 +44,7 @@ grow(hv_buf *buf, size_t needed)
 }
 
 char *
-hv_buf_reserve(hv_buf *buf, size_t more)
+hv_buf_grow(hv_buf *buf, size_t more)
 {
     assert(buf->max_len < SIZE_MAX / 2);
     if (buf->failed != HV_OK)
@@ -57,31 +57,6 @@ hv_buf_reserve(hv_buf *buf, size_t more)
     if (needed > buf->allocated && !grow(buf, needed))
         return NULL;
     return buf->data + buf->len;
-}
-
-void
-hv_buf_put(hv_buf *buf, const void *data, size_t len)
-{
-    char *to = hv_buf_reserve(buf, len);
-
-    if (to == NULL)
-        return;
-    if (len > 0)
-        memcpy(to, data, len);
-    buf->len += len;
-    buf->data[buf->len] = '\0';
-}
-
-void
-hv_buf_put_text(hv_buf *buf, const char *text)
-{
-    hv_buf_put(buf, text, strlen(text));
-}
-
-void
-hv_buf_put_byte(hv_buf *buf, unsigned char byte)
-{
-    hv_buf_put(buf, &byte, 1);
 }
 
 void

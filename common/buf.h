@@ -58,14 +58,44 @@ HV_DEFINE_AUTO_VALUE(hv_buf, hv_buf_free);
 /* Forgets the contents and the failure, keeps the memory. */
 void hv_buf_clear(hv_buf *buf);
 
-void hv_buf_put(hv_buf *buf, const void *data, size_t len);
-void hv_buf_put_text(hv_buf *buf, const char *text);
-void hv_buf_put_byte(hv_buf *buf, unsigned char byte);
-void hv_buf_printf(hv_buf *buf, const char *fmt, ...) HV_PRINTF(2, 3);
+/* hv_buf_reserve() where memory, or a look at the limit, is needed. */
+char *hv_buf_grow(hv_buf *buf, size_t more);
 
 /* Room for `more` further bytes at data + len, for writing in place; the writer then adds what it wrote to len. NULL, with the
  * failure kept, if there is none. */
-char *hv_buf_reserve(hv_buf *buf, size_t more);
+static inline char *
+hv_buf_reserve(hv_buf *buf, size_t more)
+{
+    /* What is allocated never passes the limit and the NUL. */
+    return buf->failed == HV_OK && more < buf->allocated - buf->len ? buf->data + buf->len : hv_buf_grow(buf, more);
+}
+
+static inline void
+hv_buf_put(hv_buf *buf, const void *data, size_t len)
+{
+    char *to = hv_buf_reserve(buf, len);
+
+    if (to == NULL)
+        return;
+    if (len > 0)
+        memcpy(to, data, len);
+    buf->len += len;
+    to[len] = '\0';
+}
+
+static inline void
+hv_buf_put_text(hv_buf *buf, const char *text)
+{
+    hv_buf_put(buf, text, strlen(text));
+}
+
+static inline void
+hv_buf_put_byte(hv_buf *buf, unsigned char byte)
+{
+    hv_buf_put(buf, &byte, 1);
+}
+
+void hv_buf_printf(hv_buf *buf, const char *fmt, ...) HV_PRINTF(2, 3);
 
 /* HV_LIMIT or HV_NOMEM if an append failed; the buffer holds what came before. */
 hv_rc hv_buf_check(const hv_buf *buf, hv_err *err) HV_MUST_USE;

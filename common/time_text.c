@@ -54,13 +54,13 @@ hv_time_has_date(int64_t ms)
     return ms >= FIRST_DATE_MS && ms <= LAST_DATE_MS;
 }
 
-/* Writes exactly `width` digits. By hand, because every replayed event prints a time. */
+/* By hand, because every replayed event prints a time. */
 static char *
-put_digits(char *to, int width, int64_t number)
+put_two(char *to, uint32_t number)
 {
-    for (int i = width - 1; i >= 0; i--, number /= 10)
-        to[i] = (char)('0' + number % 10);
-    return to + width;
+    to[0] = (char)('0' + number / 10);
+    to[1] = (char)('0' + number % 10);
+    return to + 2;
 }
 
 hv_time_text
@@ -72,19 +72,26 @@ hv_time_format(int64_t ms)
         (void)snprintf(ret.text, sizeof ret.text, "@%" PRId64, ms);
         return ret;
     }
-    int64_t days = ms >= 0 ? ms / DAY_MS : -((DAY_MS - 1 - ms) / DAY_MS), of_day = ms - days * DAY_MS;
+    int64_t days = ms >= 0 ? ms / DAY_MS : -((DAY_MS - 1 - ms) / DAY_MS);
+    uint32_t of_day = (uint32_t)(ms - days * DAY_MS), seconds = of_day / 1000;
     civil_date date = date_of(days);
-    const struct {
-        int64_t number;
-        int width;
-        char after;
-    } parts[] = {{date.year, 4, '-'}, {date.month, 2, '-'}, {date.day, 2, 'T'}, {of_day / 3600000, 2, ':'},
-                 {of_day / 60000 % 60, 2, ':'}, {of_day / 1000 % 60, 2, '.'}, {of_day % 1000, 3, 'Z'}};
     char *to = ret.text;
-    for (size_t i = 0; i < sizeof parts / sizeof *parts; i++) {
-        to = put_digits(to, parts[i].width, parts[i].number);
-        *to++ = parts[i].after;
-    }
+    to = put_two(to, (uint32_t)date.year / 100);
+    to = put_two(to, (uint32_t)date.year % 100);
+    *to++ = '-';
+    to = put_two(to, (uint32_t)date.month);
+    *to++ = '-';
+    to = put_two(to, (uint32_t)date.day);
+    *to++ = 'T';
+    to = put_two(to, seconds / 3600);
+    *to++ = ':';
+    to = put_two(to, seconds / 60 % 60);
+    *to++ = ':';
+    to = put_two(to, seconds % 60);
+    *to++ = '.';
+    to = put_two(to, of_day % 1000 / 10);
+    *to++ = (char)('0' + of_day % 10);
+    *to++ = 'Z';
     *to = '\0';
     return ret;
 }

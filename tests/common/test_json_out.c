@@ -146,6 +146,97 @@ START_TEST(odd_bytes_are_found_wherever_they_stand)
 }
 END_TEST
 
+/* Documents of several chunks of 64 bytes, of every kind of token, shifted so that each token meets each border. */
+static const char *const long_seeds[] = {
+    "{\"id\":\"e55523bf-b09c\",\"n\":0,\"list\":[{\"p\":\"P-431\",\"q\":9},{\"p\":\"P-1\",\"q\":10},{}],\"t\":[true,false,null,-0.5e-7,[[],[1,23,0]]],\"e\":\"\"}",
+    " {\n \"a\" : [ 1 , 2.50 , \"x\" ] ,\r\n\t\"b\" : { \"c\" : { } , \"d\" : [ ] } ,\n \"long name with blanks: [1,2]\" : \"{\\\"k\\\":[1,\\\"\\\\\\\"]}\" }\n ",
+    "[\"\\u00e9\\ud83d\\ude00\\\\\\/\\b\",\"\xc3\xa9\xe2\x82\xac\xf0\x9f\x98\x80 text that goes on and on, beyond one chunk and into the next one\",12345678901234567890,\"z\"]",
+    "[[[[[[[[0]]]]]]],{\"a\":{\"a\":{\"a\":{\"a\":[{\"a\":-1}]}}}},\"tail\",1e5,100,0,0,7,\"a:b\",\"c,d\",[],{},[{}],{\"\":0},\"\\\\\",\"\\\"\"]",
+};
+enum { LONG_SEEDS = sizeof long_seeds / sizeof *long_seeds };
+
+START_TEST(long_mutated_documents_are_judged_as_jansson_judges_them_wherever_chunks_end)
+{
+    static const char alphabet[] = "{}[]\",:\\u0dD8eE+-.19 tfnrls\n\t\x01\xc3\xa9\xf0";
+    const char *seed = long_seeds[_i];
+    unsigned random = 4711, agreed[2] = {0, 0};
+    char text[512];
+
+    for (int round = 0; round < 40000; round++) {
+        size_t shift = (size_t)round % 64, len = shift + strlen(seed);
+        bool newline;
+        memset(text, ' ', shift);
+        memcpy(text + shift, seed, len - shift);
+        for (int change = round / 64 % 4; change > 0; change--) {
+            random = random * 1103515245 + 12345;
+            size_t at = shift + (random >> 8) % (len - shift);
+            random = random * 1103515245 + 12345;
+            char c = alphabet[(random >> 8) % (sizeof alphabet - 1)];
+            if ((random >> 20) % 3 == 0) {
+                memmove(text + at, text + at + 1, len - at - 1);
+                len--;
+            } else if ((random >> 20) % 3 == 1) {
+                memmove(text + at + 1, text + at, len - at);
+                text[at] = c;
+                len++;
+            } else {
+                text[at] = c;
+            }
+        }
+        char *exact = malloc(len);      /* so that a sanitizer sees what is read behind the end */
+        ck_assert_ptr_nonnull(exact);
+        memcpy(exact, text, len);
+        json_error_t why;
+        json_t *parsed = json_loadb(exact, len, JSON_DECODE_ANY | JSON_ALLOW_NUL | JSON_DECODE_INT_AS_REAL, &why);
+        bool got = hv_json_valid(hv_slice_of(exact, len), &newline);
+        bool too_large = parsed == NULL && json_error_code(&why) == json_error_numeric_overflow;
+        ck_assert_msg(too_large || got == (parsed != NULL), "%.*s: we say %d", (int)len, exact, got);
+        if (got && !newline)
+            ck_assert(memchr(exact, '\n', len) == NULL && memchr(exact, '\r', len) == NULL);
+        agreed[got]++;
+        json_decref(parsed);
+        free(exact);
+    }
+    ck_assert_uint_gt(agreed[0], 10000);
+    ck_assert_uint_gt(agreed[1], 10000);
+}
+END_TEST
+
+START_TEST(a_number_with_a_zero_in_front_is_refused_wherever_the_chunk_ends)
+{
+    static const char *const texts[] = {"[00]", "[01]", "[-01]", "[0 0]", "[1.5", "[0]", "[10]", "[0.5]", "[-0]", "[1e5]"};
+
+    for (size_t i = 0; i < sizeof texts / sizeof *texts; i++)
+        for (size_t shift = 58; shift < 66; shift++) {
+            char text[80];
+            bool newline;
+            size_t len = shift + strlen(texts[i]);
+            memset(text, ' ', sizeof text);
+            memcpy(text + shift, texts[i], strlen(texts[i]));
+            if (hv_json_valid(hv_slice_of(text, len), &newline) != (i >= 5))
+                ck_abort_msg("%s at %zu", texts[i], shift);
+        }
+}
+END_TEST
+
+START_TEST(a_long_text_with_escaped_line_breaks_fits_on_one_line_and_one_with_real_ones_does_not)
+{
+    static const char one[] = "{\"text\":\"a\\nb\\r and so on, until there is more than one chunk of it, and still no line ends\",\"n\":1}";
+    bool newline = true;
+
+    ck_assert(hv_json_valid(hv_slice_text(one), &newline) && !newline);
+    for (size_t breaks = 0; breaks < 2; breaks++) {
+        HV_AUTO(hv_buf_free) hv_buf text = HV_BUF_INIT(1000);
+        hv_buf_put_text(&text, one);
+        for (int i = 0; i < 200; i++)
+            hv_buf_put_byte(&text, ' ');
+        hv_buf_put_byte(&text, breaks == 0 ? '\n' : '\r');
+        newline = false;
+        ck_assert(hv_json_valid(hv_buf_slice(&text), &newline) && newline);
+    }
+}
+END_TEST
+
 START_TEST(a_string_is_escaped_no_more_than_needed_and_parses_back_to_the_same_bytes)
 {
     static const char all[] = "quote \" backslash \\ slash / tab \t nl \n cr \r bell \x07 del \x7f nul \0 \xc3\xa9 \xe2\x80\xa8 \xf0\x9f\x98\x80 end";
@@ -239,6 +330,9 @@ main(void)
     tcase_add_test(tests, nesting_is_followed_to_the_limit_and_refused_beyond_it);
     tcase_add_test(tests, mutated_documents_are_judged_as_jansson_judges_them);
     tcase_add_test(tests, odd_bytes_are_found_wherever_they_stand);
+    tcase_add_loop_test(tests, long_mutated_documents_are_judged_as_jansson_judges_them_wherever_chunks_end, 0, LONG_SEEDS);
+    tcase_add_test(tests, a_number_with_a_zero_in_front_is_refused_wherever_the_chunk_ends);
+    tcase_add_test(tests, a_long_text_with_escaped_line_breaks_fits_on_one_line_and_one_with_real_ones_does_not);
     tcase_add_test(tests, a_string_is_escaped_no_more_than_needed_and_parses_back_to_the_same_bytes);
     tcase_add_test(tests, a_null_slice_is_an_empty_string);
     tcase_add_loop_test(tests, invalid_utf8_is_found_by_both_and_leaves_the_buffer_as_it_was, 0, BAD_UTF8);
