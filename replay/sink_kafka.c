@@ -20,9 +20,9 @@
 
 enum {
     ID_MAX = 100,
-    DEFAULT_EVENTS = 10000,
-    DEFAULT_BYTES = 32 << 20,
-    DEFAULT_MS = 1000,
+    DEFAULT_EVENTS = 500000,
+    DEFAULT_BYTES = 128 << 20,
+    DEFAULT_MS = 2000,
     DEFAULT_TIMEOUT_MS = 60000,
     POLL_EVERY = 64,                    /* events between two looks at delivery reports */
     SLICE_MS = 500,
