@@ -1,8 +1,8 @@
 #!/usr/bin/env python3
 """The network, the machine or the broker misbehaves under a running capture and a running producer; nothing is lost or doubled.
 
-    test_faults.py          answers that end in the middle, and resets; partitions are added, records deleted while nobody captures
-    test_faults.py --long   also: a network that is gone, or late; one that is gone for minutes without a word, a store that is slow for ten minutes,
+    test_faults.py          answers that end in the middle, and resets
+    test_faults.py --long   also: partitions added, records deleted while nobody captures; a network that is gone, or late; one that is gone for minutes without a word, a store that is slow for ten minutes,
                             a broker that has lost the end of its log. HUBVAULT_SLOW_S: another time.
 
 It needs the preloaded library of shaken_process.c, which meson builds: HUBVAULT_SHAKEN names it.
@@ -88,6 +88,7 @@ class Faults(bed.LiveBed):
             self.assertGreater(self.proxy.counts[what], 0, self.proxy.counts)
         self.assertGreater(self.end_and_verify(running, producer, log), 1000)
 
+    @unittest.skipUnless(LONG, "--long")
     def test_partitions_added_while_running_and_records_deleted_while_not_are_met_exactly(self):
         self.odd("topic:grown:1")
         self.kcat("grown", 0, 0, 30)
