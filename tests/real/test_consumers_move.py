@@ -116,13 +116,13 @@ class ConsumersMove(bed.Bed):
         topic, group = "odd.bulk", "mover.killed"
         before = self.consume((group, topic, 9000, "earliest"))[0]
         self.capture()
-        command = ("replay", topic, "--sink", "kafka", "--id", "killed", "--topic", "killed.bulk", "--create-topics", "--rate", "6000",
+        command = ("replay", topic, "--sink", "kafka", "--id", "killed", "--topic", "killed.bulk", "--create-topics", "--rate", "4000",
                    "--offset-map", self.work / "killed.map")
         path = self.work / "killed.map"
         dice, kills, written = random.Random(11), 0, 0
         while kills < 4 or (written == 0 and kills < 30):       # until one has hit a run that had written something
             running = self.hubvault_start(*command)
-            time.sleep(dice.uniform(0.2, 2.2))
+            time.sleep(dice.uniform(0.3, 3.8))         # a transaction lasts up to two seconds
             kills += running.process.poll() is None
             running.end("KILL")
             written += path.exists() and '"runs"' in path.read_text(encoding="utf-8")
