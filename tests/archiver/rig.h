@@ -28,7 +28,7 @@ typedef struct rig {
     hv_source *source;
     hv_archiver_config config;
     rig_log log[3][RIG_PARTITIONS];     /* by incarnation - 1, and partition, of the hub "orders" */
-    int reports[HV_ARCHIVER_HEADROOM + 1];      /* how many of each */
+    _Atomic int reports[HV_ARCHIVER_HEADROOM + 1];      /* how many of each; archivers of all threads report */
     char last_text[1024];
 } rig;
 
