@@ -42,6 +42,75 @@ def timed(command, shell=False):
     return wall, after.ru_utime + after.ru_stime - before.ru_utime - before.ru_stime
 
 
+class Run:
+    """One run of a command: wall s, processor s, peak resident memory of its largest process in MB, what it printed."""
+
+    def __init__(self, command, shell=False, ok=(0,)):
+        with open(WORK / "stdout", "w+b") as out, open(WORK / "stderr", "w+b") as err:
+            os.sync()                   # what the run before left dirty is not this one's to write
+            began = time.monotonic()
+            process = subprocess.Popen(command, shell=shell, executable="/bin/bash" if shell else None, stdout=out, stderr=err,
+                                       stdin=subprocess.DEVNULL)
+            _, status, usage = os.wait4(process.pid, 0)
+            self.wall = time.monotonic() - began
+            process.returncode = os.waitstatus_to_exitcode(status)
+            out.seek(0)
+            err.seek(0)
+            self.out, self.err = out.read().decode(errors="replace"), err.read().decode(errors="replace")
+        self.cpu = usage.ru_utime + usage.ru_stime
+        self.peak_mb = usage.ru_maxrss * 1024 / 1e6
+        if process.returncode not in ok:
+            sys.exit(f"{command}: status {process.returncode}: {self.err[-1000:]}")
+
+
+def medians(runs):
+    return [median([getattr(run, field) for run in runs]) for field in ("wall", "cpu", "peak_mb")]
+
+
+def java(name, *arguments):
+    """What a Java helper of bench/ prints."""
+    run = subprocess.run(["java", "-Xmx2g", "-XX:+UseSerialGC", "-Dorg.slf4j.simpleLogger.defaultLogLevel=off", "-cp",
+                          f"{PARTS}/classes:{PARTS}/libs/*", name, *map(str, arguments)], stdout=subprocess.PIPE, stderr=subprocess.PIPE,
+                         text=True)
+    if run.returncode != 0:
+        sys.exit(f"{name} {arguments}: {run.stderr[-2000:]}")
+    return run.stdout
+
+
+def topic_digest(address, topic, *flags):
+    """Digest of a topic that is fed once and never written again: kept for the next time."""
+    kept = WORK / "digests" / "-".join([topic, *flags])
+    if not kept.exists():
+        text = java("Digest", "hub", address, topic, *flags)
+        kept.parent.mkdir(parents=True, exist_ok=True)
+        kept.write_text(text)
+    return kept.read_text()
+
+
+def totals(digest):
+    """Events, and bytes of keys and values."""
+    return [int(word) for word in digest.splitlines()[-1].split()[1:]]
+
+
+def demand_equal(what, digest, expected):
+    """No speed for a result that is not the topic."""
+    if digest != expected:
+        wrong = [line for line in digest.splitlines() if line not in expected.splitlines()]
+        sys.exit(f"{what} is not what the topic holds: {wrong[:4]} ...")
+    print(f"{what}: every event as in the topic", file=sys.stderr)
+
+
+def rivals():
+    """The driver program around OSO's engine."""
+    return subprocess.run([str(TOP / "bench/rivals/prepare")], check=True, stdout=subprocess.PIPE, text=True).stdout.strip()
+
+
+def goals(rows):
+    """Rows of goal, measured, whether it is met."""
+    print()
+    table(["goal", "measured", "met"], [[goal, measured, "yes" if met else "**no**"] for goal, measured, met in rows])
+
+
 def timed_to_nowhere(command):
     """(wall s, processor s) of a program that writes to /dev/null."""
     before = resource.getrusage(resource.RUSAGE_CHILDREN)
