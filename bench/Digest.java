@@ -2,6 +2,7 @@ import static java.nio.charset.StandardCharsets.UTF_8;
 
 import com.github.luben.zstd.ZstdInputStream;
 import java.io.BufferedInputStream;
+import java.io.ByteArrayInputStream;
 import java.io.DataInputStream;
 import java.io.IOException;
 import java.io.InputStream;
@@ -195,22 +196,22 @@ public final class Digest {
     private void oso(Path folder, String topic) throws IOException {
         for (Map.Entry<Integer, List<Path>> entry : files(folder.resolve("topics/" + topic), ".zst").entrySet()) {
             for (Path path : entry.getValue()) {
-                try (InputStream in = new ZstdInputStream(new BufferedInputStream(Files.newInputStream(path), 1 << 20))) {
-                    segment(entry.getKey(), new DataInputStream(new BufferedInputStream(in, 1 << 20)));
-                }
+                segment(entry.getKey(), Files.readAllBytes(path));
             }
         }
     }
 
-    private void segment(int number, DataInputStream in) throws IOException {
-        byte[] head = in.readNBytes(32);
-        ByteBuffer header = ByteBuffer.wrap(head).order(ByteOrder.LITTLE_ENDIAN);
-        if (head.length < 32 || !java.util.Arrays.equals(head, 0, 4, MAGIC, 0, 4)) {
+    /** A head of 32 bytes, the records in one zstd frame, a foot of 8 bytes. */
+    private void segment(int number, byte[] file) throws IOException {
+        if (file.length < 40 || !java.util.Arrays.equals(file, 0, 4, MAGIC, 0, 4)) {
             throw new IOException("not a segment");
         }
-        for (long left = header.getLong(8); left > 0; left--) {
-            byte[] data = in.readNBytes(Integer.reverseBytes(in.readInt()));
-            add(number, ByteBuffer.wrap(data).order(ByteOrder.LITTLE_ENDIAN));
+        InputStream body = new ZstdInputStream(new ByteArrayInputStream(file, 32, file.length - 40));
+        try (DataInputStream in = new DataInputStream(new BufferedInputStream(body, 1 << 20))) {
+            for (long left = ByteBuffer.wrap(file).order(ByteOrder.LITTLE_ENDIAN).getLong(8); left > 0; left--) {
+                byte[] data = in.readNBytes(Integer.reverseBytes(in.readInt()));
+                add(number, ByteBuffer.wrap(data).order(ByteOrder.LITTLE_ENDIAN));
+            }
         }
     }
 
