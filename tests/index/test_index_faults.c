@@ -744,6 +744,35 @@ START_TEST(an_index_that_cannot_even_be_mapped_again_says_so_until_it_can)
 }
 END_TEST
 
+/* The second cut lies so far behind the first that the nodes over the first are closed in the middle of the walk. */
+START_TEST(a_call_that_fails_while_lookups_by_time_are_checked_is_told)
+{
+    enum { FAR = 1 << 20 };
+    HV_AUTO(hv_index_cut_clear) hv_index_cut near = sample_plain_cut(0, FAR, 5), far = sample_plain_cut(FAR, 5, 6);
+    hv_index_times_fault misleading;
+    index_work work;
+    hv_err err;
+    long n = 0;
+
+    begin_work(&work);
+    hv_index_addition additions[] = {{.partition = &work.orders, .cut = &near}, {.partition = &work.orders, .cut = &far}};
+    ck_hv_ok(open_to_write(&work, &err));
+    ck_hv_ok(hv_index_add(work.index, additions, 2, &err));
+    for (;; n++) {
+        arm(FAULT_BEFORE, EIO, n);
+        hv_rc rc = hv_index_check_times(work.index, &work.orders, &misleading, &err);
+        bool fired = fault.fired != NULL;
+        fault.mode = FAULT_OFF;
+        ck_assert_int_eq(rc, fired ? HV_IO : HV_OK);
+        if (!fired)
+            break;
+    }
+    ck_assert(!misleading.found);
+    ck_assert_int_gt(n, 8);
+    end_work(&work);
+}
+END_TEST
+
 int
 main(void)
 {
@@ -761,6 +790,7 @@ main(void)
     tcase_add_test(tests, a_size_that_nobody_can_tell_is_not_told);
     tcase_add_test(tests, one_hub_more_than_can_be_numbered_is_a_limit);
     tcase_add_test(tests, a_call_that_fails_while_a_recorded_cut_is_compared_is_told);
+    tcase_add_test(tests, a_call_that_fails_while_lookups_by_time_are_checked_is_told);
     tcase_add_test(tests, too_much_for_one_transaction_is_a_limit);
     tcase_add_test(tests, a_file_of_another_version_of_lmdb_is_to_be_rebuilt);
     tcase_add_test(tests, too_many_readers_are_a_limit);
