@@ -68,6 +68,7 @@ struct hv_captured {
     int64_t failing_since_boot_ms;      /* the first of such failures without progress between; 0: none */
     int64_t ask_at_boot_ms;             /* when to ask for the watermarks again; 0: no need */
     int64_t oldest_unsealed_ms;         /* time stamp of the first event behind position; -1: none read */
+    int64_t oldest_open_ms;             /* that of the first event of `open`; stays behind when the cut is gone */
     int64_t headroom_said_boot_ms;
     int64_t once_target;                /* once: the high watermark to reach */
     bool once_done;                     /* once: reached, or nothing more can be read */

@@ -75,7 +75,7 @@ let_go(hv_captured *captured)
     hv_captured_drop_memory(captured);
     captured->identity_wanted = 0;
     captured->ask_at_boot_ms = captured->failing_since_boot_ms = 0;
-    captured->low = captured->high = captured->oldest_unsealed_ms = -1;
+    captured->low = captured->high = captured->oldest_unsealed_ms = captured->oldest_open_ms = -1;
     captured->admission_asked = false;
     captured->state = HV_CAPTURED_FOREIGN;
     if (captured->id.incarnation != 0)

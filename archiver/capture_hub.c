@@ -72,7 +72,7 @@ add_partition(hv_capture *capture, hv_captured_hub *hub)
     captured->hub = hub;
     captured->id.number = number;
     (void)snprintf(captured->id.hub, sizeof captured->id.hub, "%s", hub->name);
-    captured->once_target = captured->low = captured->high = captured->oldest_unsealed_ms = -1;
+    captured->once_target = captured->low = captured->high = captured->oldest_unsealed_ms = captured->oldest_open_ms = -1;
     captured->owned = capture->membership == NULL;
     captured->state = captured->owned ? HV_CAPTURED_WAITING : HV_CAPTURED_FOREIGN;
     hub->partitions[hub->partition_count++] = captured;

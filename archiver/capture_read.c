@@ -76,6 +76,7 @@ static hv_rc
 keep_event(hv_captured *captured, const hv_event *event, hv_err *err)
 {
     hv_engine *engine = captured->capture->engine;
+    bool first = captured->open == NULL || captured->open->count == 0;
     hv_rc rc = HV_OK;
 
     if (captured->open == NULL)
@@ -86,8 +87,10 @@ keep_event(hv_captured *captured, const hv_event *event, hv_err *err)
         return rc;
     captured->pending_count = 0;
     captured->next = event->offset + 1;
+    if (first)
+        captured->oldest_open_ms = event->timestamp_ms < 0 ? 0 : event->timestamp_ms;
     if (captured->oldest_unsealed_ms < 0)
-        captured->oldest_unsealed_ms = event->timestamp_ms < 0 ? 0 : event->timestamp_ms;
+        captured->oldest_unsealed_ms = captured->oldest_open_ms;
     return HV_OK;
 }
 

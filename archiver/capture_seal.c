@@ -76,7 +76,8 @@ hv_captured_close_cut(hv_captured *captured)
     assert(hv_captured_may_close(captured));
     hv_seal_job *job = new_job(captured);
     job->cut = HV_TAKE(captured->open);
-    captured->oldest_unsealed_ms = captured->oldest_unsealed_ms < 0 ? 0 : captured->oldest_unsealed_ms;
+    if (captured->oldest_unsealed_ms < 0)
+        captured->oldest_unsealed_ms = captured->oldest_open_ms;
     send(captured, job);
 }
 
@@ -348,8 +349,7 @@ done(hv_captured *captured, hv_seal_job *job)
     report_found(captured, job);
     if (job->found_count > 0)
         captured->position = job->position;
-    if (captured->open == NULL || captured->open->count == 0)
-        captured->oldest_unsealed_ms = -1;
+    captured->oldest_unsealed_ms = captured->open == NULL || captured->open->count == 0 ? -1 : captured->oldest_open_ms;
     if (hv_engine_config(captured->capture->engine)->commit)
         source->ops->commit(source, captured->id.hub, captured->id.number, captured->position);
     if (captured->state == HV_CAPTURED_RELEASING) {     /* where the chain goes on elsewhere, the next owner finds it */
