@@ -1,5 +1,6 @@
 #include "tests/archiver/rig.h"
 
+#include <pthread.h>
 #include <stdio.h>
 
 #include "archiver/chain.h"
@@ -41,14 +42,36 @@ make_event(made_event *made, int salt, int32_t partition, int64_t offset)
         made->event.timestamp_ms = INT64_C(4102444800000);
 }
 
+static pthread_mutex_t text_lock = PTHREAD_MUTEX_INITIALIZER;
+
+bool
+rig_has_said(rig *r, const char *text)
+{
+    (void)pthread_mutex_lock(&text_lock);
+    bool said = strstr(r->last_text, text) != NULL;
+    (void)pthread_mutex_unlock(&text_lock);
+    return said;
+}
+
+void
+rig_forget_what_was_said(rig *r)
+{
+    (void)pthread_mutex_lock(&text_lock);
+    r->last_text[0] = '\0';
+    (void)pthread_mutex_unlock(&text_lock);
+}
+
 static void
 count_report(void *arg, const hv_archiver_report *report)
 {
     rig *r = arg;
 
     r->reports[report->event]++;
-    if (report->err != NULL)
+    if (report->err != NULL) {
+        (void)pthread_mutex_lock(&text_lock);
         (void)snprintf(r->last_text, sizeof r->last_text, "%s", report->err->msg);
+        (void)pthread_mutex_unlock(&text_lock);
+    }
     if (getenv("RIG_TRACE") != NULL)
         fprintf(stderr, "report %d %s/%d %lld..%lld %s %s\n", (int)report->event, report->partition == NULL ? "-" : report->partition->hub,
                 report->partition == NULL ? -1 : (int)report->partition->number, (long long)report->range.first,

@@ -29,11 +29,15 @@ typedef struct rig {
     hv_archiver_config config;
     rig_log log[3][RIG_PARTITIONS];     /* by incarnation - 1, and partition, of the hub "orders" */
     _Atomic int reports[HV_ARCHIVER_HEADROOM + 1];      /* how many of each; archivers of all threads report */
-    char last_text[1024];
+    char last_text[1024];               /* of the last report that had an error; while the archiver runs see rig_has_said() */
 } rig;
 
 #define RIG_HUB "orders"
 #define RIG_VAULT "11111111-2222-4333-8444-555555555555"
+
+/* Whether the last error that was reported has this text in it; any time. */
+bool rig_has_said(rig *r, const char *text);
+void rig_forget_what_was_said(rig *r);
 
 void rig_setup(rig *r);
 void rig_teardown(rig *r);

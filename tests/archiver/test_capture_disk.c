@@ -113,12 +113,12 @@ wait_until_captured(void)
 static void
 produce_until_it_complains(const char *complaint)
 {
-    r->last_text[0] = '\0';
-    for (int i = 0; i < 400 && strstr(r->last_text, complaint) == NULL; i++) {
+    rig_forget_what_was_said(r);
+    for (int i = 0; i < 400 && !rig_has_said(r, complaint); i++) {
         produce(8);
         usleep(20000);
     }
-    ck_assert_msg(strstr(r->last_text, complaint) != NULL, "nobody complained: '%s'", r->last_text);
+    ck_assert_msg(rig_has_said(r, complaint), "nobody complained of '%s'", complaint);
     produce(50);
     usleep(100000);
     ck_assert(!is_captured());
