@@ -60,4 +60,33 @@ hv_rc hv_json_scan_fail(hv_json_scan *scan, const char *wanted);
 /* What failed first, or HV_CORRUPT if bytes are left. */
 hv_rc hv_json_scan_end(hv_json_scan *scan) HV_MUST_USE;
 
+/* A field of a record whose text before the value is known: `before` is that text, from the end of the field before it. */
+static inline void
+hv_json_put_text_after(hv_buf *to, const char *before, const char *text)
+{
+    hv_buf_put_text(to, before);
+    hv_json_put_text(to, text);
+}
+
+static inline void
+hv_json_put_int_after(hv_buf *to, const char *before, int64_t value)
+{
+    hv_buf_put_text(to, before);
+    hv_json_put_int(to, value);
+}
+
+static inline void
+hv_json_scan_text_after(hv_json_scan *scan, const char *before, char *ret, size_t size)
+{
+    hv_json_scan_literal(scan, before);
+    hv_json_scan_text(scan, ret, size);
+}
+
+static inline int64_t
+hv_json_scan_int_after(hv_json_scan *scan, const char *before, int64_t min, int64_t max)
+{
+    hv_json_scan_literal(scan, before);
+    return hv_json_scan_int(scan, min, max);
+}
+
 #endif

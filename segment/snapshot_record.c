@@ -132,39 +132,25 @@ hv_group_snapshot_sort(hv_group_snapshot *snapshot)
 /* ---- writing ---- */
 
 static void
-put_text(hv_buf *to, const char *before, const char *text)
-{
-    hv_buf_put_text(to, before);
-    hv_json_put_text(to, text);
-}
-
-static void
-put_int(hv_buf *to, const char *before, int64_t value)
-{
-    hv_buf_put_text(to, before);
-    hv_json_put_int(to, value);
-}
-
-static void
 put_head(hv_buf *to, const hv_snapshot_head *head)
 {
-    put_int(to, "{\"format\":", SNAPSHOT_FORMAT);
-    put_text(to, ",\"vault\":", head->vault);
-    put_text(to, ",\"hub\":", head->hub);
-    put_int(to, ",\"number\":", head->number);
-    put_int(to, ",\"taken\":", head->taken_ms);
+    hv_json_put_int_after(to, "{\"format\":", SNAPSHOT_FORMAT);
+    hv_json_put_text_after(to, ",\"vault\":", head->vault);
+    hv_json_put_text_after(to, ",\"hub\":", head->hub);
+    hv_json_put_int_after(to, ",\"number\":", head->number);
+    hv_json_put_int_after(to, ",\"taken\":", head->taken_ms);
 }
 
 void
 hv_topic_snapshot_write_content(const hv_topic_snapshot *snapshot, hv_buf *to)
 {
-    put_int(to, ",\"incarnation\":", snapshot->head.incarnation);
-    put_int(to, ",\"partitions\":", snapshot->partitions);
-    put_int(to, ",\"replication\":", snapshot->replication);
+    hv_json_put_int_after(to, ",\"incarnation\":", snapshot->head.incarnation);
+    hv_json_put_int_after(to, ",\"partitions\":", snapshot->partitions);
+    hv_json_put_int_after(to, ",\"replication\":", snapshot->replication);
     hv_buf_put_text(to, snapshot->told ? ",\"settings\":[" : ",\"settings\":null}\n");
     for (size_t i = 0; snapshot->told && i < snapshot->count; i++) {
-        put_text(to, i > 0 ? ",[" : "[", snapshot->settings[i].name);
-        put_text(to, ",", snapshot->settings[i].value);
+        hv_json_put_text_after(to, i > 0 ? ",[" : "[", snapshot->settings[i].name);
+        hv_json_put_text_after(to, ",", snapshot->settings[i].value);
         hv_buf_put_text(to, snapshot->settings[i].own ? ",\"topic\"]" : ",\"default\"]");
     }
     if (snapshot->told)
@@ -181,13 +167,13 @@ hv_topic_snapshot_write(const hv_topic_snapshot *snapshot, hv_buf *to)
 void
 hv_group_snapshot_write_content(const hv_group_snapshot *snapshot, hv_buf *to)
 {
-    put_int(to, ",\"incarnation\":", snapshot->head.incarnation);
-    put_text(to, ",\"group\":", snapshot->group);
+    hv_json_put_int_after(to, ",\"incarnation\":", snapshot->head.incarnation);
+    hv_json_put_text_after(to, ",\"group\":", snapshot->group);
     hv_buf_put_text(to, ",\"offsets\":[");
     for (size_t i = 0; i < snapshot->count; i++) {
         const hv_group_position *position = &snapshot->positions[i];
-        put_int(to, i > 0 ? ",[" : "[", position->partition);
-        put_int(to, ",", position->offset);
+        hv_json_put_int_after(to, i > 0 ? ",[" : "[", position->partition);
+        hv_json_put_int_after(to, ",", position->offset);
         hv_buf_put_byte(to, ',');
         hv_json_put_bytes(to, hv_slice_of(position->metadata, position->metadata_len));
         hv_buf_put_byte(to, ']');
@@ -204,20 +190,6 @@ hv_group_snapshot_write(const hv_group_snapshot *snapshot, hv_buf *to)
 
 /* ---- reading ---- */
 
-static void
-scan_text(hv_json_scan *scan, const char *before, char *ret, size_t size)
-{
-    hv_json_scan_literal(scan, before);
-    hv_json_scan_text(scan, ret, size);
-}
-
-static int64_t
-scan_int(hv_json_scan *scan, const char *before, int64_t min, int64_t max)
-{
-    hv_json_scan_literal(scan, before);
-    return hv_json_scan_int(scan, min, max);
-}
-
 /* Without what every snapshot of this program has: HV_CORRUPT. */
 static hv_rc
 scan_head(hv_json_scan *scan, const char *what, hv_slice json, hv_snapshot_head *ret, hv_err *err)
@@ -227,15 +199,15 @@ scan_head(hv_json_scan *scan, const char *what, hv_slice json, hv_snapshot_head 
     if (json.len > HV_SNAPSHOT_MAX)
         return hv_err_set(err, HV_CORRUPT, "%s: %zu bytes, more than %d", what, json.len, HV_SNAPSHOT_MAX);
     *scan = hv_json_scan_make(json, err);
-    int64_t format = scan_int(scan, "{\"format\":", 1, INT64_MAX);
+    int64_t format = hv_json_scan_int_after(scan, "{\"format\":", 1, INT64_MAX);
     if (scan->rc == HV_OK && format > SNAPSHOT_FORMAT)
         return hv_err_set(err, HV_VERSION, "%s: format %" PRId64 " is newer than %d, the newest this program knows", what, format,
                           SNAPSHOT_FORMAT);
-    scan_text(scan, ",\"vault\":", ret->vault, sizeof ret->vault);
-    scan_text(scan, ",\"hub\":", ret->hub, sizeof ret->hub);
-    ret->number = scan_int(scan, ",\"number\":", 1, INT64_C(9999999999));
-    ret->taken_ms = scan_int(scan, ",\"taken\":", INT64_MIN, INT64_MAX);
-    ret->incarnation = (uint32_t)scan_int(scan, ",\"incarnation\":", 1, UINT32_MAX);
+    hv_json_scan_text_after(scan, ",\"vault\":", ret->vault, sizeof ret->vault);
+    hv_json_scan_text_after(scan, ",\"hub\":", ret->hub, sizeof ret->hub);
+    ret->number = hv_json_scan_int_after(scan, ",\"number\":", 1, INT64_C(9999999999));
+    ret->taken_ms = hv_json_scan_int_after(scan, ",\"taken\":", INT64_MIN, INT64_MAX);
+    ret->incarnation = (uint32_t)hv_json_scan_int_after(scan, ",\"incarnation\":", 1, UINT32_MAX);
     if (scan->rc != HV_OK)
         return hv_err_prefix(err, "%s", what);
     if (!hv_vault_id_valid(ret->vault))
@@ -265,7 +237,7 @@ scan_setting(hv_json_scan *scan, hv_topic_snapshot *to, hv_buf *name, hv_buf *va
     char source[8];
 
     hv_slice names = scan_bytes(scan, "[", name), values = scan_bytes(scan, ",", value);
-    scan_text(scan, ",", source, sizeof source);
+    hv_json_scan_text_after(scan, ",", source, sizeof source);
     bool own = strcmp(source, "topic") == 0;
     if (scan->rc == HV_OK && (has_nul(names) || has_nul(values) || (!own && strcmp(source, "default") != 0)))
         (void)hv_json_scan_fail(scan, "a setting before this");
@@ -287,8 +259,8 @@ hv_topic_snapshot_parse(hv_slice json, hv_topic_snapshot *ret, hv_err *err)
 
     if (rc != HV_OK)
         return rc;
-    made.partitions = (int32_t)scan_int(&scan, ",\"partitions\":", 1, INT32_MAX);
-    made.replication = (int32_t)scan_int(&scan, ",\"replication\":", 0, INT16_MAX);
+    made.partitions = (int32_t)hv_json_scan_int_after(&scan, ",\"partitions\":", 1, INT32_MAX);
+    made.replication = (int32_t)hv_json_scan_int_after(&scan, ",\"replication\":", 0, INT16_MAX);
     hv_json_scan_literal(&scan, ",\"settings\":");
     made.told = !hv_json_scan_null(&scan);
     if (made.told)
@@ -306,8 +278,8 @@ hv_topic_snapshot_parse(hv_slice json, hv_topic_snapshot *ret, hv_err *err)
 static void
 scan_position(hv_json_scan *scan, hv_group_snapshot *to, hv_buf *metadata)
 {
-    int32_t partition = (int32_t)scan_int(scan, "[", 0, INT32_MAX);
-    int64_t offset = scan_int(scan, ",", 0, INT64_MAX);
+    int32_t partition = (int32_t)hv_json_scan_int_after(scan, "[", 0, INT32_MAX);
+    int64_t offset = hv_json_scan_int_after(scan, ",", 0, INT64_MAX);
     hv_slice bytes = scan_bytes(scan, ",", metadata);
 
     hv_json_scan_literal(scan, "]");

@@ -44,34 +44,6 @@ hv_incarnation_cause_text(hv_incarnation_cause cause)
     return cause_texts[cause];
 }
 
-static void
-put_text(hv_buf *to, const char *before, const char *text)
-{
-    hv_buf_put_text(to, before);
-    hv_json_put_text(to, text);
-}
-
-static void
-put_int(hv_buf *to, const char *before, int64_t value)
-{
-    hv_buf_put_text(to, before);
-    hv_json_put_int(to, value);
-}
-
-static void
-scan_text(hv_json_scan *scan, const char *before, char *ret, size_t size)
-{
-    hv_json_scan_literal(scan, before);
-    hv_json_scan_text(scan, ret, size);
-}
-
-static int64_t
-scan_int(hv_json_scan *scan, const char *before, int64_t min, int64_t max)
-{
-    hv_json_scan_literal(scan, before);
-    return hv_json_scan_int(scan, min, max);
-}
-
 /* The record ends in a line feed, so that it reads well on a terminal. */
 static hv_rc
 end_record(hv_json_scan *scan, const char *what)
@@ -86,7 +58,7 @@ start_record(hv_json_scan *scan, const char *what, hv_slice json, hv_err *err)
     if (json.len > HV_RECORD_MAX)
         return hv_err_set(err, HV_CORRUPT, "%s: %zu bytes, more than %d", what, json.len, HV_RECORD_MAX);
     *scan = hv_json_scan_make(json, err);
-    int64_t format = scan_int(scan, "{\"format\":", 1, INT64_MAX);
+    int64_t format = hv_json_scan_int_after(scan, "{\"format\":", 1, INT64_MAX);
     if (scan->rc != HV_OK)
         return hv_err_prefix(err, "%s", what);
     if (format > RECORD_FORMAT)
@@ -98,9 +70,9 @@ start_record(hv_json_scan *scan, const char *what, hv_slice json, hv_err *err)
 void
 hv_vault_marker_write(const hv_vault_marker *marker, hv_buf *to)
 {
-    put_int(to, "{\"format\":", RECORD_FORMAT);
-    put_text(to, ",\"vault\":", marker->vault);
-    put_int(to, ",\"created\":", marker->created_ms);
+    hv_json_put_int_after(to, "{\"format\":", RECORD_FORMAT);
+    hv_json_put_text_after(to, ",\"vault\":", marker->vault);
+    hv_json_put_int_after(to, ",\"created\":", marker->created_ms);
     hv_buf_put_text(to, "}\n");
 }
 
@@ -114,8 +86,8 @@ hv_vault_marker_parse(hv_slice json, hv_vault_marker *ret, hv_err *err)
 
     if (rc != HV_OK)
         return rc;
-    scan_text(&scan, ",\"vault\":", marker.vault, sizeof marker.vault);
-    marker.created_ms = scan_int(&scan, ",\"created\":", INT64_MIN, INT64_MAX);
+    hv_json_scan_text_after(&scan, ",\"vault\":", marker.vault, sizeof marker.vault);
+    marker.created_ms = hv_json_scan_int_after(&scan, ",\"created\":", INT64_MIN, INT64_MAX);
     rc = end_record(&scan, what);
     if (rc != HV_OK)
         return rc;
@@ -128,13 +100,13 @@ hv_vault_marker_parse(hv_slice json, hv_vault_marker *ret, hv_err *err)
 void
 hv_incarnation_record_write(const hv_incarnation_record *record, hv_buf *to)
 {
-    put_int(to, "{\"format\":", RECORD_FORMAT);
-    put_text(to, ",\"vault\":", record->vault);
-    put_text(to, ",\"hub\":", record->hub);
-    put_int(to, ",\"incarnation\":", record->incarnation);
-    put_text(to, ",\"cause\":", hv_incarnation_cause_text(record->cause));
-    put_text(to, ",\"identity\":", record->identity);
-    put_int(to, ",\"created\":", record->created_ms);
+    hv_json_put_int_after(to, "{\"format\":", RECORD_FORMAT);
+    hv_json_put_text_after(to, ",\"vault\":", record->vault);
+    hv_json_put_text_after(to, ",\"hub\":", record->hub);
+    hv_json_put_int_after(to, ",\"incarnation\":", record->incarnation);
+    hv_json_put_text_after(to, ",\"cause\":", hv_incarnation_cause_text(record->cause));
+    hv_json_put_text_after(to, ",\"identity\":", record->identity);
+    hv_json_put_int_after(to, ",\"created\":", record->created_ms);
     hv_buf_put_text(to, "}\n");
 }
 
@@ -143,7 +115,7 @@ scan_cause(hv_json_scan *scan, hv_incarnation_cause *ret)
 {
     char text[16];
 
-    scan_text(scan, ",\"cause\":", text, sizeof text);
+    hv_json_scan_text_after(scan, ",\"cause\":", text, sizeof text);
     for (unsigned cause = 0; cause < CAUSES; cause++)
         if (strcmp(text, cause_texts[cause]) == 0) {
             *ret = (hv_incarnation_cause)cause;
@@ -163,12 +135,12 @@ hv_incarnation_record_parse(hv_slice json, hv_incarnation_record *ret, hv_err *e
 
     if (rc != HV_OK)
         return rc;
-    scan_text(&scan, ",\"vault\":", record.vault, sizeof record.vault);
-    scan_text(&scan, ",\"hub\":", record.hub, sizeof record.hub);
-    record.incarnation = (uint32_t)scan_int(&scan, ",\"incarnation\":", 1, UINT32_MAX);
+    hv_json_scan_text_after(&scan, ",\"vault\":", record.vault, sizeof record.vault);
+    hv_json_scan_text_after(&scan, ",\"hub\":", record.hub, sizeof record.hub);
+    record.incarnation = (uint32_t)hv_json_scan_int_after(&scan, ",\"incarnation\":", 1, UINT32_MAX);
     scan_cause(&scan, &record.cause);
-    scan_text(&scan, ",\"identity\":", record.identity, sizeof record.identity);
-    record.created_ms = scan_int(&scan, ",\"created\":", INT64_MIN, INT64_MAX);
+    hv_json_scan_text_after(&scan, ",\"identity\":", record.identity, sizeof record.identity);
+    record.created_ms = hv_json_scan_int_after(&scan, ",\"created\":", INT64_MIN, INT64_MAX);
     rc = end_record(&scan, what);
     if (rc != HV_OK)
         return rc;
