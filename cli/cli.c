@@ -182,7 +182,7 @@ set_options(const hv_cli_start *start, const hv_args *args, hv_options *options,
 static bool
 is_journal(const hv_cli_start *start)
 {
-    const char *named = start->environment("JOURNAL_STREAM");
+    const char *named = start->environment != NULL ? start->environment("JOURNAL_STREAM") : NULL;
     char own[64];
     struct stat st;
 
