@@ -3,6 +3,7 @@
 
 #include <stdlib.h>
 
+#include "archiver/archiver_state.h"
 #include "archiver/capture.h"
 #include "archiver/engine.h"
 #include "archiver/index_follower.h"
@@ -104,6 +105,56 @@ hv_archiver_totals_read(hv_archiver *archiver, hv_archiver_totals *ret)
         .followed_segments = totals->followed_segments, .follow_looks = totals->follow_looks};
     for (size_t c = 0; c < archiver->capture_count; c++)
         ret->behind += archiver->captures[c]->behind;
+}
+
+void
+hv_archiver_tune(hv_archiver *archiver, const hv_archiver_tuning *tuning)
+{
+    hv_engine_tuned *tuned = hv_engine_tuned_of(archiver->engine);
+
+    if (tuning->max_bytes != 0)
+        tuned->max_bytes = tuning->max_bytes;
+    if (tuning->max_age_ms != 0)
+        tuned->max_age_ms = tuning->max_age_ms;
+    if (tuning->discovery_ms != 0)
+        tuned->discovery_ms = tuning->discovery_ms;
+    if (tuning->headroom_warning_ms != 0)
+        tuned->headroom_warning_ms = tuning->headroom_warning_ms;
+}
+
+const hv_histogram *
+hv_archiver_index_latency(const hv_archiver *archiver)
+{
+    return hv_engine_index_latency(archiver->engine);
+}
+
+size_t
+hv_archiver_stalled(const hv_archiver *archiver, int64_t limit_ms, hv_archiver_thread *ret, size_t max)
+{
+    size_t found = 0;
+
+    for (size_t c = 0; c < archiver->capture_count; c++) {
+        found = hv_engine_stalled_one(&archiver->captures[c]->heart, "capture", c, limit_ms, ret, max, found);
+        found = hv_engine_stalled_one(&archiver->captures[c]->scout_heart, "scout", c, limit_ms, ret, max, found);
+    }
+    if (archiver->follower != NULL)
+        found = hv_engine_stalled_one(hv_index_follower_heart(archiver->follower), "index-follower", 0, limit_ms, ret, max, found);
+    return hv_engine_stalled(archiver->engine, limit_ms, ret, max, found);
+}
+
+hv_rc
+hv_archiver_state_read(hv_archiver *archiver, hv_archiver_state *ret, hv_err *err)
+{
+    HV_AUTO(hv_archiver_state_clear) hv_archiver_state state = {.discovered = archiver->capture_count > 0};
+    hv_rc rc = HV_OK;
+
+    for (size_t c = 0; rc == HV_OK && c < archiver->capture_count; c++)
+        rc = hv_published_add(&archiver->captures[c]->published, &state, err);
+    if (rc != HV_OK)
+        return rc;
+    *ret = state;
+    state = (hv_archiver_state){0};
+    return HV_OK;
 }
 
 hv_rc

@@ -10,6 +10,7 @@
 #define HV_ARCHIVER_ARCHIVER_H
 
 #include "common/event.h"
+#include "common/histogram.h"
 #include "index/index.h"
 #include "segment/header.h"
 #include "source/membership.h"
@@ -41,6 +42,8 @@ typedef struct hv_archiver_report {
     uint64_t bytes;
     hv_gap_cause cause;
     int64_t headroom_ms;
+    const hv_index_cut *cut;            /* SEALED and ADOPTED: with its segments */
+    unsigned attempts;                  /* TROUBLE: so many tries to seal a cut have failed; 0: about something else */
     const char *text;                   /* may be NULL */
     const hv_err *err;                  /* may be NULL */
 } hv_archiver_report;
@@ -98,6 +101,26 @@ typedef struct hv_archiver_totals {
 } hv_archiver_totals;
 
 void hv_archiver_totals_read(hv_archiver *archiver, hv_archiver_totals *ret);
+
+/* What may be changed while it runs. What is not named keeps what it was: 0. Any thread. */
+typedef struct hv_archiver_tuning {
+    uint64_t max_bytes;
+    int64_t max_age_ms, discovery_ms, headroom_warning_ms;
+} hv_archiver_tuning;
+
+void hv_archiver_tune(hv_archiver *archiver, const hv_archiver_tuning *tuning);
+
+/* How long transactions of the index take. Lives as long as the archiver. */
+const hv_histogram *hv_archiver_index_latency(const hv_archiver *archiver);
+
+/* A thread that has begun something and shown no progress for so long. */
+typedef struct hv_archiver_thread {
+    char name[32];                      /* "uploader-2" */
+    int64_t silent_ms;
+} hv_archiver_thread;
+
+/* How many threads have been silent for longer than `limit_ms`; the first `max` of them are named. */
+size_t hv_archiver_stalled(const hv_archiver *archiver, int64_t limit_ms, hv_archiver_thread *ret, size_t max);
 
 /* Wait for the end, free everything. HV_OK if all was sealed and no partition stopped; else the first failure. ret may be NULL. */
 hv_rc hv_archiver_join(hv_archiver *archiver, hv_archiver_totals *ret, hv_err *err) HV_MUST_USE;

@@ -180,6 +180,7 @@ handle_discovered(hv_capture *capture, const hv_tell *tell)
 
     if (tell->rc == HV_OK) {
         capture->discovered = true;
+        capture->discovered_wall_ms = hv_clock_wall_ms();
         return;
     }
     hv_capture_trouble(capture, NULL, &tell->err);
@@ -333,7 +334,7 @@ finish(hv_capture *capture, bool clean_end)
     int64_t give_up = hv_clock_boot_ms() + hv_engine_config(capture->engine)->patience_ms;
 
     hv_capture_for_each(capture, unassign_one, NULL);
-    for (;;) {
+    for (;; hv_heart_beat(&capture->heart)) {
         hv_capture_for_each(capture, close_at_end, &clean_end);
         size_t waiting = 0;
         int64_t now = hv_clock_boot_ms();
@@ -368,6 +369,7 @@ run(void *arg)
     bool clean_end = false;
 
     while (!capture->stopping && !clean_end) {
+        hv_heart_beat(&capture->heart);
         handle_told(capture);
         hv_capture_check(capture);
         hv_capture_check_group(capture);
@@ -377,6 +379,8 @@ run(void *arg)
             poll_some(capture);
     }
     finish(capture, clean_end);
+    hv_capture_publish(capture, INT64_MAX);
+    hv_heart_rest(&capture->heart);
     atomic_store(&capture->ended, true);
     return NULL;
 }
@@ -393,6 +397,7 @@ capture_free(hv_capture *capture)
     for (size_t h = 0; h < capture->hub_count; h++)
         hv_capture_hub_free(capture->hubs[h]);
     free(capture->hubs);
+    hv_published_clear(&capture->published);
     hv_block_coder_free(capture->coder);
     pthread_cond_destroy(&capture->changed);
     pthread_mutex_destroy(&capture->lock);
@@ -413,6 +418,7 @@ hv_capture_start(hv_engine *engine, hv_source *source, hv_membership *membership
     capture->membership = membership;
     capture->started_boot_ms = hv_clock_boot_ms();
     capture->locked.last = &capture->locked.first;
+    hv_published_init(&capture->published);
     pthread_mutex_init(&capture->lock, NULL);
     pthread_condattr_init(&monotonic);
     pthread_condattr_setclock(&monotonic, CLOCK_MONOTONIC);

@@ -10,6 +10,7 @@
 #include <pthread.h>
 
 #include "archiver/engine.h"
+#include "archiver/published.h"
 
 typedef struct hv_capture hv_capture;
 typedef struct hv_captured hv_captured;
@@ -152,6 +153,7 @@ struct hv_capture {
     size_t sealing_count;               /* jobs out of our hands */
     bool stopping;                      /* no more polling; seal what is open */
     bool discovered;                    /* the first look at the hubs is over */
+    int64_t discovered_wall_ms;         /* when the last one ended well */
     int64_t started_boot_ms, checked_boot_ms, watermarks_boot_ms;
     uint64_t next_generation;
     uint64_t identity_asked;            /* number of the last question for identities */
@@ -177,6 +179,8 @@ struct hv_capture {
     _Atomic bool told;                  /* something is in locked.first */
     _Atomic bool ended;
     _Atomic int64_t behind;
+    hv_heart heart, scout_heart;
+    hv_published published;             /* what others may see of us, renewed now and then */
 };
 
 /* membership NULL: every partition of the source is ours. It is started, and left at the end, by the capture. */
@@ -205,6 +209,12 @@ void hv_capture_for_each(hv_capture *capture, void (*fn)(hv_captured *captured, 
 void hv_capture_check(hv_capture *capture);     /* does something a few times a second only */
 void hv_capture_relieve_memory(hv_capture *capture);
 bool hv_capture_once_is_done(hv_capture *capture);
+
+/* Until the hub deletes the oldest event that is not sealed. False where nobody can tell. */
+bool hv_captured_headroom(const hv_captured *captured, int64_t *ret_ms);
+
+/* capture_publish.c: for whoever watches. */
+void hv_capture_publish(hv_capture *capture, int64_t now_boot_ms);
 
 /* capture_read.c: what the source delivers. */
 void hv_captured_item(hv_captured *captured, const hv_source_item *item);

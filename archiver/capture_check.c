@@ -16,19 +16,30 @@ hv_capture_for_each(hv_capture *capture, void (*fn)(hv_captured *captured, void 
             fn(capture->hubs[h]->partitions[p], arg);
 }
 
-/* Warn before the hub expires what is not sealed. Time based retention only: what a size limit will take next nobody can tell. */
+/* Time based retention only: what a size limit will take next nobody can tell. */
+bool
+hv_captured_headroom(const hv_captured *captured, int64_t *ret_ms)
+{
+    int64_t retention_ms = captured->hub->policy.retention_ms;
+
+    if (retention_ms <= 0 || captured->oldest_unsealed_ms < 0)
+        return false;
+    *ret_ms = retention_ms - (hv_clock_wall_ms() - captured->oldest_unsealed_ms);
+    return true;
+}
+
+/* Warn before the hub expires what is not sealed. */
 static void
 check_headroom(hv_captured *captured, int64_t now)
 {
-    const hv_archiver_config *config = hv_engine_config(captured->capture->engine);
+    int64_t warning_ms = hv_engine_tuned_of(captured->capture->engine)->headroom_warning_ms, headroom_ms;
     int64_t retention_ms = captured->hub->policy.retention_ms;
 
-    if (retention_ms <= 0 || captured->oldest_unsealed_ms < 0 || config->headroom_warning_ms <= 0)
+    if (warning_ms <= 0 || !hv_captured_headroom(captured, &headroom_ms))
         return;
-    int64_t headroom_ms = retention_ms - (hv_clock_wall_ms() - captured->oldest_unsealed_ms);
     bool said = captured->headroom_said_boot_ms != 0 && now - captured->headroom_said_boot_ms < HEADROOM_AGAIN_MS;
     /* A hub whose whole retention is shorter than the warning would warn for ever: there half of the retention counts. */
-    int64_t warn_below = config->headroom_warning_ms < retention_ms / 2 ? config->headroom_warning_ms : retention_ms / 2;
+    int64_t warn_below = warning_ms < retention_ms / 2 ? warning_ms : retention_ms / 2;
     if (headroom_ms >= warn_below || said)
         return;
     captured->headroom_said_boot_ms = now;
@@ -38,8 +49,8 @@ check_headroom(hv_captured *captured, int64_t now)
 static void
 check_one(hv_captured *captured, void *arg)
 {
-    const hv_archiver_config *config = hv_engine_config(captured->capture->engine);
-    int64_t now = *(int64_t *)arg;
+    hv_engine_tuned *tuned = hv_engine_tuned_of(captured->capture->engine);
+    int64_t now = *(int64_t *)arg, max_age_ms = atomic_load_explicit(&tuned->max_age_ms, memory_order_relaxed);
 
     if (captured->sealing != NULL && !captured->sealing_in_engine && captured->identity_wanted == 0 && now >= captured->retry_at_boot_ms)
         hv_captured_retry_seal(captured);
@@ -50,10 +61,10 @@ check_one(hv_captured *captured, void *arg)
     if (captured->state == HV_CAPTURED_FILL_WAIT && now >= captured->wait_until_boot_ms)
         hv_captured_fill_read(captured);
     if (captured->open != NULL && hv_captured_may_close(captured) &&
-        (now - captured->open->opened_boot_ms >= config->max_age_ms ||
-         atomic_load(&captured->open->stored_bytes) >= config->max_bytes))
+        (now - captured->open->opened_boot_ms >= max_age_ms ||
+         atomic_load(&captured->open->stored_bytes) >= atomic_load_explicit(&tuned->max_bytes, memory_order_relaxed)))
         hv_captured_close_cut(captured);
-    if (hv_captured_owes_gap_lead(captured) && now - captured->pending_since_boot_ms >= config->max_age_ms)
+    if (hv_captured_owes_gap_lead(captured) && now - captured->pending_since_boot_ms >= max_age_ms)
         hv_captured_gap_lead(captured);
     check_headroom(captured, now);
 }
@@ -151,6 +162,7 @@ hv_capture_check(hv_capture *capture)
     }
     hv_capture_for_each(capture, add_behind, &behind);
     atomic_store(&capture->behind, behind);
+    hv_capture_publish(capture, now);
     hv_capture_check_identities(capture);
     for (size_t h = 0; h < capture->hub_count; h++)
         hv_capture_claim_if_clean(capture->hubs[h]);

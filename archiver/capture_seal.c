@@ -142,7 +142,7 @@ retry_later(hv_captured *captured, const hv_seal_job *job, const hv_err *err)
 
     captured->sealing_in_engine = false;
     captured->retry_at_boot_ms = hv_clock_boot_ms() + hv_random_jitter(delay_ms > LONGEST_RETRY_MS ? LONGEST_RETRY_MS : delay_ms);
-    hv_capture_trouble(captured->capture, captured, err);
+    hv_captured_report(captured, HV_ARCHIVER_TROUBLE, &(hv_archiver_report){.err = err, .attempts = job->attempts});
 }
 
 static void
@@ -152,7 +152,7 @@ report_found(hv_captured *captured, const hv_seal_job *job)
 
     for (size_t f = 0; f < job->found_count; f++) {
         const hv_index_cut *cut = &job->found[f];
-        hv_archiver_report report = {.range = cut->range};
+        hv_archiver_report report = {.range = cut->range, .cut = cut};
         for (size_t s = 0; s < cut->segment_count; s++) {
             report.count += cut->segments[s].count;
             report.bytes += cut->segments[s].size;

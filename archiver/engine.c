@@ -7,6 +7,7 @@
 
 #include <assert.h>
 #include <pthread.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <unistd.h>
 
@@ -24,6 +25,10 @@ struct hv_engine {
     size_t workers_running, uploaders_running;
     bool recorder_runs;
     struct hv_index_follower *follower;
+    hv_heart worker_hearts[MAX_WORKERS], uploader_hearts[MAX_UPLOADERS], recorder_heart;
+    atomic_size_t workers_begun, uploaders_begun;       /* numbers of the threads */
+    hv_engine_tuned tuned;
+    hv_histogram index_latency;
 
     pthread_mutex_t index_lock;         /* held while writing to the index: writers come one at a time */
     pthread_mutex_t report_lock;        /* held while a report is made */
@@ -56,14 +61,17 @@ static void *
 work(void *arg)
 {
     hv_engine *engine = arg;
+    hv_heart *heart = &engine->worker_hearts[atomic_fetch_add(&engine->workers_begun, 1)];
     hv_block_coder *coder = NULL;
     void *job;
     hv_err err;
 
     while (hv_queue_pop(engine->blocks, -1, &job) == HV_OK) {
+        hv_heart_beat(heart);
         if (coder == NULL && hv_block_coder_new(&coder, &err) != HV_OK)
             coder = NULL;               /* the block then stays raw, and the sealer compresses it */
         hv_cut_work(coder, job);
+        hv_heart_rest(heart);
     }
     hv_block_coder_free(coder);
     return NULL;
@@ -73,6 +81,7 @@ static void *
 upload(void *arg)
 {
     hv_engine *engine = arg;
+    hv_heart *heart = &engine->uploader_hearts[atomic_fetch_add(&engine->uploaders_begun, 1)];
     hv_block_coder *coder = NULL;
     void *item;
     hv_err err;
@@ -80,9 +89,10 @@ upload(void *arg)
     hv_rc coder_rc = hv_block_coder_new(&coder, &err);
     hv_sealer sealer = {.chain = {.storage = engine->config.storage, .vault = engine->config.vault}, .coder = coder,
         .boot_ms = hv_clock_boot_ms};
-    while (hv_queue_pop(engine->uploads, -1, &item) == HV_OK) {
+    for (; hv_queue_pop(engine->uploads, -1, &item) == HV_OK; hv_heart_rest(heart)) {
         hv_seal_job *job = item;
         hv_rc rc = coder_rc;
+        hv_heart_beat(heart);
         if (rc != HV_OK && (rc = coder_rc = hv_block_coder_new(&sealer.coder, &err)) != HV_OK) {
             job->done(job->done_arg, job, rc, &err);
             continue;
@@ -104,7 +114,9 @@ add_to_index(hv_engine *engine, const hv_index_addition *additions, size_t count
 {
     int locked = pthread_mutex_lock(&engine->index_lock);
     assert(locked == 0);
+    int64_t began_us = hv_clock_boot_us();
     hv_rc rc = hv_index_add(engine->config.index, additions, count, err);
+    hv_histogram_add(&engine->index_latency, hv_clock_boot_us() - began_us);
     locked = pthread_mutex_unlock(&engine->index_lock);
     assert(locked == 0);
     (void)locked;
@@ -144,8 +156,9 @@ record(void *arg)
     hv_seal_job *jobs[RECORD_BATCH];
     void *item;
 
-    while (hv_queue_pop(engine->records, -1, &item) == HV_OK) {
+    for (; hv_queue_pop(engine->records, -1, &item) == HV_OK; hv_heart_rest(&engine->recorder_heart)) {
         size_t count = 1;
+        hv_heart_beat(&engine->recorder_heart);
         jobs[0] = item;
         while (count < RECORD_BATCH && hv_queue_pop(engine->records, 0, &item) == HV_OK)
             jobs[count++] = item;
@@ -188,6 +201,10 @@ hv_engine_new(const hv_archiver_config *config, hv_engine **ret, hv_err *err)
         return hv_err_set(err, HV_NOMEM, "no memory for an archiver");
     engine->config = *config;
     engine->budget.limit = config->memory_bytes;
+    engine->tuned.max_bytes = config->max_bytes;
+    engine->tuned.max_age_ms = config->max_age_ms;
+    engine->tuned.discovery_ms = config->discovery_ms;
+    engine->tuned.headroom_warning_ms = config->headroom_warning_ms;
     engine->cut_config = (hv_cut_config){.codec = config->codec, .level = config->level, .block_bytes = config->block_bytes,
         .budget = &engine->budget, .submit = submit_block, .finished = cut_finished, .arg = engine};
     pthread_mutex_init(&engine->index_lock, NULL);
@@ -252,6 +269,44 @@ void
 hv_engine_set_follower(hv_engine *engine, struct hv_index_follower *follower)
 {
     engine->follower = follower;
+}
+
+hv_engine_tuned *
+hv_engine_tuned_of(hv_engine *engine)
+{
+    return &engine->tuned;
+}
+
+const hv_histogram *
+hv_engine_index_latency(const hv_engine *engine)
+{
+    return &engine->index_latency;
+}
+
+size_t
+hv_engine_stalled_one(const hv_heart *heart, const char *role, size_t number, int64_t limit_ms, hv_archiver_thread *ret, size_t max,
+                      size_t found)
+{
+    int64_t silent_ms = hv_heart_silent_ms(heart, hv_clock_boot_ms());
+
+    if (silent_ms <= limit_ms)
+        return found;
+    if (found < max) {
+        ret[found].silent_ms = silent_ms;
+        (void)snprintf(ret[found].name, sizeof ret[found].name, "%s-%zu", role, number);
+    }
+    return found + 1;
+}
+
+size_t
+hv_engine_stalled(const hv_engine *engine, int64_t limit_ms, hv_archiver_thread *ret, size_t max, size_t found)
+{
+    found = hv_engine_stalled_one(&engine->recorder_heart, "index-writer", 0, limit_ms, ret, max, found);
+    for (size_t u = 0; u < engine->uploaders_running; u++)
+        found = hv_engine_stalled_one(&engine->uploader_hearts[u], "uploader", u, limit_ms, ret, max, found);
+    for (size_t w = 0; w < engine->workers_running; w++)
+        found = hv_engine_stalled_one(&engine->worker_hearts[w], "block-worker", w, limit_ms, ret, max, found);
+    return found;
 }
 
 const hv_cut_config *

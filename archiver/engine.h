@@ -10,6 +10,7 @@
 
 #include "archiver/archiver.h"
 #include "archiver/sealer.h"
+#include "common/heartbeat.h"
 #include "common/queue.h"
 
 typedef struct hv_engine hv_engine;
@@ -19,6 +20,12 @@ typedef struct hv_engine_totals {
     _Atomic uint64_t bytes_in, bytes_stored;
     _Atomic int64_t assigned, rebalances, lost, abandoned, followed_cuts, followed_segments, follow_looks;
 } hv_engine_totals;
+
+/* What hv_archiver_tune() changes; the same fields of the configuration say what they were at the start. */
+typedef struct hv_engine_tuned {
+    _Atomic uint64_t max_bytes;
+    _Atomic int64_t max_age_ms, discovery_ms, headroom_warning_ms;
+} hv_engine_tuned;
 
 /* The job after its round; rc is that of the sealer or of the index. Called by an uploader or the index writer. The callee owns the job. */
 typedef void hv_engine_done(void *arg, hv_seal_job *job, hv_rc rc, const hv_err *err);
@@ -35,6 +42,14 @@ hv_engine_totals *hv_engine_totals_of(hv_engine *engine);
 /* NULL where nothing is followed. */
 struct hv_index_follower *hv_engine_follower(hv_engine *engine);
 void hv_engine_set_follower(hv_engine *engine, struct hv_index_follower *follower);
+hv_engine_tuned *hv_engine_tuned_of(hv_engine *engine);
+const hv_histogram *hv_engine_index_latency(const hv_engine *engine);
+
+/* As hv_archiver_stalled(), of the threads of the engine. `found` are named already; how many there are then. */
+size_t hv_engine_stalled(const hv_engine *engine, int64_t limit_ms, hv_archiver_thread *ret, size_t max, size_t found);
+/* One thread for that list. */
+size_t hv_engine_stalled_one(const hv_heart *heart, const char *role, size_t number, int64_t limit_ms, hv_archiver_thread *ret, size_t max,
+                             size_t found);
 
 /* For new cuts. When a cut made with it is closed and its blocks are done, the job in job_of(cut) goes to the uploaders. */
 const hv_cut_config *hv_engine_cut_config(const hv_engine *engine);

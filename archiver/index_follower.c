@@ -49,6 +49,7 @@ struct hv_index_follower {
     pthread_t thread;
     int64_t next_sweep_boot_ms, trouble_boot_ms;        /* these: of the thread only */
     hv_rc trouble;
+    hv_heart heart;
 
     pthread_mutex_t lock;
     pthread_cond_t changed;
@@ -223,6 +224,7 @@ record_batch(hv_index_follower *follower, const hv_partition *partition, int64_t
 
     while (rc == HV_OK && count < BATCH && !is_stopping(follower)) {
         HV_AUTO(hv_chain_cut_clear) hv_chain_cut cut = {0};
+        hv_heart_beat(&follower->heart);
         rc = hv_chain_look(&follower->chain, partition, at, &cut, err);
         if (rc == HV_OK && !cut.complete)
             rc = HV_NOT_FOUND;
@@ -254,6 +256,7 @@ look_at_partition(hv_index_follower *follower, const hv_partition *partition)
     int64_t position, before;
     hv_err err;
 
+    hv_heart_beat(&follower->heart);
     hv_rc rc = hv_index_position(hv_engine_config(follower->engine)->index, partition, &position, &err);
     before = position;
     if (rc == HV_OK) {
@@ -275,6 +278,7 @@ look_at_hub(hv_index_follower *follower, const followed_hub *hub)
     hv_incarnation_record record;
     hv_err err;
 
+    hv_heart_beat(&follower->heart);
     hv_rc rc = hv_incarnation_read(&follower->chain, hub->name, hub->incarnation + 1, &record, &err);
     if (rc == HV_OK) {
         hv_index_incarnation entry = hv_incarnation_entry(&record);
@@ -409,6 +413,7 @@ first_name(hv_index_follower *follower, const char *from, hv_name_parts *ret, hv
     HV_AUTO(hv_blob_list_free) hv_blob_list list = {0};
     hv_list_request request = {.prefix = HV_SEGMENTS_PREFIX, .from = from[0] == '\0' ? NULL : from, .max = 1};
 
+    hv_heart_beat(&follower->heart);
     hv_rc rc = follower->chain.storage->ops->list(follower->chain.storage, &request, &list, err);
     if (rc != HV_OK)
         return rc;
@@ -467,6 +472,7 @@ wait_round(hv_index_follower *follower)
 {
     struct timespec until;
 
+    hv_heart_rest(&follower->heart);
     (void)clock_gettime(CLOCK_MONOTONIC, &until);
     until.tv_sec += follower->interval_ms / 1000;
     until.tv_nsec += follower->interval_ms % 1000 * 1000000L;
@@ -486,6 +492,7 @@ run(void *arg)
     hv_index_follower *follower = arg;
     int64_t sweep_ms = follower->interval_ms * SWEEP_INTERVALS > LEAST_SWEEP_MS ? follower->interval_ms * SWEEP_INTERVALS : LEAST_SWEEP_MS;
 
+    hv_heart_beat(&follower->heart);
     learn_from_index(follower);
     do {
         if (hv_clock_boot_ms() >= follower->next_sweep_boot_ms) {
@@ -531,6 +538,12 @@ hv_index_follower_start(hv_engine *engine, hv_index_follower **ret, hv_err *err)
     }
     *ret = follower;
     return HV_OK;
+}
+
+const hv_heart *
+hv_index_follower_heart(const hv_index_follower *follower)
+{
+    return &follower->heart;
 }
 
 void

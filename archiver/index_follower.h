@@ -19,6 +19,9 @@ hv_rc hv_index_follower_start(hv_engine *engine, hv_index_follower **ret, hv_err
 /* Waits for the question that is being asked. Accepts NULL. */
 void hv_index_follower_stop(hv_index_follower *follower);
 
+/* Whether it gets on; lives as long as the follower. */
+const hv_heart *hv_index_follower_heart(const hv_index_follower *follower);
+
 /* These never block for more than a moment, accept a follower of NULL, and may be called from any thread. For lack of memory they do
  * nothing: the next sweep or discovery makes up for it. */
 

@@ -191,6 +191,7 @@ discover(hv_scout *scout)
     if (tell->rc == HV_OK)
         tell->rc = subscribe(scout, hubs, count, &last_err);
     for (size_t h = 0; tell->rc == HV_OK && h < count && !hv_scout_is_stopping(scout); h++) {
+        hv_heart_beat(&scout->capture->scout_heart);
         hv_rc rc = meet(scout, &hubs[h], &err);
         if (rc != HV_OK) {
             tell->rc = rc;
@@ -205,7 +206,7 @@ discover(hv_scout *scout)
     bool soon = tell->rc != HV_OK;
     for (size_t h = 0; h < scout->hub_count; h++)
         soon = soon || scout->hubs[h].expected;
-    int64_t pause_ms = hv_engine_config(scout->capture->engine)->discovery_ms;
+    int64_t pause_ms = hv_engine_tuned_of(scout->capture->engine)->discovery_ms;
     scout->next_discovery_boot_ms = hv_clock_boot_ms() + (soon && pause_ms > FIRST_DISCOVERY_AGAIN_MS ? FIRST_DISCOVERY_AGAIN_MS : pause_ms);
     hv_capture_tell(scout->capture, tell);
 }
@@ -274,6 +275,7 @@ next_question(hv_scout *scout, bool *stopping)
 {
     question *what = NULL;
 
+    hv_heart_rest(&scout->capture->scout_heart);
     pthread_mutex_lock(&scout->lock);
     while (!scout->locked.stopping && scout->locked.first == NULL) {
         int64_t wait_ms = scout->next_discovery_boot_ms - hv_clock_boot_ms();
@@ -295,6 +297,7 @@ next_question(hv_scout *scout, bool *stopping)
             scout->locked.last = &scout->locked.first;
     }
     pthread_mutex_unlock(&scout->lock);
+    hv_heart_beat(&scout->capture->scout_heart);
     return what;
 }
 
@@ -398,6 +401,7 @@ run(void *arg)
             discover(scout);
         question_free(what);
     }
+    hv_heart_rest(&scout->capture->scout_heart);
     return NULL;
 }
 

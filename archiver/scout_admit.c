@@ -93,6 +93,7 @@ walk(hv_scout *scout, const hv_partition *partition, hv_admitted *ret, hv_err *e
     hv_rc rc = hv_index_position(hv_engine_config(engine)->index, partition, &ret->position, err);
     while (rc == HV_OK) {
         HV_AUTO(hv_chain_cut_clear) hv_chain_cut cut = {0};
+        hv_heart_beat(&scout->capture->scout_heart);
         rc = hv_chain_look(&scout->chain, partition, ret->position, &cut, err);
         if (rc == HV_NOT_FOUND)
             break;

@@ -68,6 +68,7 @@ struct hv_snapshotter {
     known *known;                       /* by hub and key */
     size_t known_count, known_room;
     int64_t round_wall_ms;              /* all snapshots of a round have this time */
+    hv_heart heart;
     bool runs;
     pthread_t thread;
     pthread_mutex_t lock;
@@ -215,6 +216,7 @@ keep(hv_snapshotter *s, known *at, hv_topic_snapshot *topic, hv_group_snapshot *
     hv_rc rc = hash_content(topic, group, hash, err);
 
     for (int tries = 0; rc == HV_OK && tries < 2; tries++) {
+        hv_heart_beat(&s->heart);
         rc = at->read ? HV_OK : read_newest(s, at, err);
         if (rc != HV_OK || memcmp(hash, at->hash, sizeof hash) == 0 || !is_due(s, at))
             return rc;
@@ -287,6 +289,7 @@ ask_topics(hv_snapshotter *s, hv_admin *admin, const hv_hub_view *before, size_t
         if (incarnation == 0 || !topic_is_due(s, at, hub, incarnation))
             continue;
         asked[*count] = (asked_topic){.hub = hub};
+        hv_heart_beat(&s->heart);
         rc = admin->ops->topic(admin, hub->name, ASK_MS, &asked[*count].topic, err);
         if (rc == HV_OK)
             (*count)++;
@@ -394,6 +397,7 @@ ask_groups(hv_snapshotter *s, hv_admin *admin, hv_admin_groups *listed, size_t *
         asked_group *group = &asked[*count];
         if (is_own(s, listed->at[*next].name))
             continue;
+        hv_heart_beat(&s->heart);
         hv_rc rc = admin->ops->commits(admin, listed->at[*next].name, ASK_MS, &group->commits, &one);
         if (rc == HV_OK && group->commits.count > 0) {
             group->name = HV_TAKE(listed->at[*next].name);
@@ -419,6 +423,7 @@ keep_all_groups(hv_snapshotter *s, const hv_snapshot_source *from, hv_admin_grou
         return hv_err_set(err, HV_NOMEM, "no memory for %zu groups", listed->count);
     while (rc == HV_OK && next < listed->count && !is_stopping(s)) {
         size_t count = 0;
+        hv_heart_beat(&s->heart);
         rc = ask_groups(s, from->admin, listed, &next, asked, &count, &first, err);
         if (count > 0)
             note(keep_groups(s, from, asked, count, &one), &one, &first, err);
@@ -461,6 +466,7 @@ ask_source(hv_snapshotter *s, size_t at, hv_err *err)
     HV_AUTO(hv_hub_view_clear) hv_hub_view before = {.hubs = NULL};
     hv_err one;
 
+    hv_heart_beat(&s->heart);
     hv_rc first = hv_hub_view_look(from->source, s->config.index, ASK_MS, &before, err);
     if (first != HV_OK)
         return first;
@@ -485,7 +491,14 @@ hv_snapshotter_round(hv_snapshotter *s, hv_err *err)
         (void)snprintf(told, sizeof s->sources[at].told, "%s", rc != HV_OK ? one.msg : "");
         note(rc, &one, &first, err);
     }
+    hv_heart_rest(&s->heart);
     return first;
+}
+
+const hv_heart *
+hv_snapshotter_heart(const hv_snapshotter *snapshotter)
+{
+    return &snapshotter->heart;
 }
 
 /* True: it is time to end. */

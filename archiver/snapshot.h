@@ -7,6 +7,7 @@
 #ifndef HV_ARCHIVER_SNAPSHOT_H
 #define HV_ARCHIVER_SNAPSHOT_H
 
+#include "common/heartbeat.h"
 #include "index/index.h"
 #include "source/admin.h"
 #include "source/source.h"
@@ -45,6 +46,9 @@ hv_rc hv_snapshotter_round(hv_snapshotter *snapshotter, hv_err *err) HV_MUST_USE
 
 /* A thread that makes rounds: the first at once, the next an interval behind it. HV_IO: no thread. */
 hv_rc hv_snapshotter_start(hv_snapshotter *snapshotter, hv_err *err) HV_MUST_USE;
+
+/* Whether a round gets on; lives as long as the snapshotter. Any thread. */
+const hv_heart *hv_snapshotter_heart(const hv_snapshotter *snapshotter);
 
 /* Ends the thread; a question under way is waited for, which is a few seconds at most. Accepts NULL. */
 void hv_snapshotter_free(hv_snapshotter *snapshotter);

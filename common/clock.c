@@ -25,6 +25,12 @@ hv_clock_boot_ms(void)
 }
 
 int64_t
+hv_clock_boot_us(void)
+{
+    return read_clock(CLOCK_BOOTTIME, 1000000);
+}
+
+int64_t
 hv_clock_cpu_us(void)
 {
     return read_clock(CLOCK_PROCESS_CPUTIME_ID, 1000000);

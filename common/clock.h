@@ -12,6 +12,8 @@ int64_t hv_clock_wall_ms(void);
 
 /* Milliseconds that also pass while the machine sleeps (CLOCK_BOOTTIME): for ages and deadlines. Never goes back. */
 int64_t hv_clock_boot_ms(void);
+/* The same clock in microseconds: for how long something took. */
+int64_t hv_clock_boot_us(void);
 
 /* Whether something (NTP) keeps CLOCK_REALTIME right, as far as the kernel knows. */
 bool hv_clock_synchronised(void);

@@ -4,6 +4,7 @@
 #ifndef HV_SERVER_SNAPSHOTS_H
 #define HV_SERVER_SNAPSHOTS_H
 
+#include "common/heartbeat.h"
 #include "common/log.h"
 #include "common/options.h"
 #include "server/sources.h"
@@ -18,6 +19,9 @@ hv_rc hv_snapshots_open(const hv_options *options, hv_log *log, const hv_vault *
 
 /* One round now, for a service that has no thread. What fails is logged. Accepts NULL. */
 void hv_snapshots_take(hv_snapshot_service *service);
+
+/* Of its thread, or of hv_snapshots_take(); lives as long as the service. NULL for a service of NULL. */
+const hv_heart *hv_snapshots_heart(const hv_snapshot_service *service);
 
 /* Accepts NULL. */
 void hv_snapshots_close(hv_snapshot_service *service);

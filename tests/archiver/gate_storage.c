@@ -25,6 +25,8 @@ static hv_rc
 pass_reading(gate *g, hv_err *err)
 {
     (void)pthread_mutex_lock(&g->lock);
+    while (g->mode == GATE_HOLDS_ALL)
+        (void)pthread_cond_wait(&g->changed, &g->lock);
     bool cut = g->mode == GATE_CUT;
     (void)pthread_mutex_unlock(&g->lock);
     return cut ? hv_err_set(err, HV_UNAVAILABLE, "the gate is shut") : HV_OK;
@@ -38,7 +40,7 @@ pass_put(gate *g, const char *name, hv_err *err)
     (void)pthread_mutex_lock(&g->lock);
     g->puts++;
     g->waiting++;
-    while (g->mode == GATE_HOLDS || (g->mode == GATE_HOLDS_SIBLINGS && is_sibling(name)))
+    while (g->mode == GATE_HOLDS || g->mode == GATE_HOLDS_ALL || (g->mode == GATE_HOLDS_SIBLINGS && is_sibling(name)))
         (void)pthread_cond_wait(&g->changed, &g->lock);
     g->waiting--;
     if (g->mode == GATE_REFUSES || g->mode == GATE_CUT)

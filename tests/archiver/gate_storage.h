@@ -1,5 +1,5 @@
 /*
- * A store behind a gate: puts pass, are refused for a while, or wait until somebody opens. Reading always passes, unless it is cut off.
+ * A store behind a gate: puts pass, are refused for a while, or wait until somebody opens. Reading passes in most modes.
  */
 #ifndef HV_TESTS_ARCHIVER_GATE_STORAGE_H
 #define HV_TESTS_ARCHIVER_GATE_STORAGE_H
@@ -12,6 +12,7 @@ typedef enum gate_mode {
     GATE_HOLDS,                         /* puts wait, and are carried out when the mode changes */
     GATE_HOLDS_SIBLINGS,                /* the same, but leads and records pass */
     GATE_CUT,                           /* everything: HV_UNAVAILABLE */
+    GATE_HOLDS_ALL,                     /* as GATE_HOLDS, and reading waits, too */
 } gate_mode;
 
 /* inner is borrowed. Never fails. */

@@ -188,6 +188,38 @@ START_TEST(while_the_store_is_out_of_reach_it_waits_and_then_catches_up)
 }
 END_TEST
 
+/* Whether the follower of B has been silent for so long. */
+static bool
+is_stuck(int64_t limit_ms)
+{
+    hv_archiver_thread stalled[8];
+    size_t count = hv_archiver_stalled(c->archivers[B], limit_ms, stalled, 8);
+
+    for (size_t i = 0; i < count && i < 8; i++)
+        if (strcmp(stalled[i].name, "index-follower-0") == 0)
+            return true;
+    return false;
+}
+
+START_TEST(a_follower_that_hangs_in_the_store_counts_as_stuck_until_the_store_answers)
+{
+    c->rigs[A]->config.max_age_ms = 10;
+    crew_start(c, A);
+    crew_start(c, B);
+    hv_scripted_assign(c->memberships[A], RIG_HUB, 0, 3);
+    crew_produce(c, 0, 10);
+    crew_wait_position(c, B, 1, 0, 10);
+    gate_set(c->gates[B], GATE_HOLDS_ALL);
+    for (int ms = 0; ms < CREW_WAIT_MS && !is_stuck(300); ms += 10)
+        usleep(10000);
+    ck_assert(is_stuck(300));
+    gate_set(c->gates[B], GATE_OPEN);
+    for (int ms = 0; ms < CREW_WAIT_MS && is_stuck(300); ms += 10)
+        usleep(10000);
+    ck_assert(!is_stuck(300));
+}
+END_TEST
+
 int
 main(void)
 {
@@ -201,5 +233,6 @@ main(void)
     tcase_add_test(tests, a_quiet_partition_is_asked_less_and_less);
     tcase_add_test(tests, a_damaged_cut_is_reported_and_holds_up_its_own_partition_only);
     tcase_add_test(tests, while_the_store_is_out_of_reach_it_waits_and_then_catches_up);
+    tcase_add_test(tests, a_follower_that_hangs_in_the_store_counts_as_stuck_until_the_store_answers);
     return ck_hv_run("index follower", tests);
 }

@@ -404,6 +404,22 @@ START_TEST(capture_goes_on_while_the_service_leaves_a_question_unanswered)
 }
 END_TEST
 
+START_TEST(a_round_that_hangs_is_silent_for_longer_and_longer_and_one_that_is_over_is_not)
+{
+    hv_err err;
+
+    HV_AUTO(hv_snapshotter_free) hv_snapshotter *snapshotter = begin();
+    const hv_heart *heart = hv_snapshotter_heart(snapshotter);
+    scripted_admin_hang(admin, true);
+    ck_hv_ok(hv_snapshotter_start(snapshotter, &err));
+    while (hv_heart_silent_ms(heart, hv_clock_boot_ms()) < 100)         /* the test's time limit ends this */
+        (void)nanosleep(&(struct timespec){.tv_nsec = 1000000}, NULL);
+    scripted_admin_hang(admin, false);
+    while (hv_heart_silent_ms(heart, hv_clock_boot_ms() + 1000) != 0)   /* at rest */
+        (void)nanosleep(&(struct timespec){.tv_nsec = 1000000}, NULL);
+}
+END_TEST
+
 /* ---- several, and a store that fails ---- */
 
 /* Numbers are there from 1 to the newest, and no two neighbours say the same. */
@@ -561,6 +577,7 @@ main(void)
     tcase_add_test(tests, a_failure_that_goes_on_is_told_once_and_what_follows_is_kept);
     tcase_add_test(tests, a_damaged_newest_snapshot_is_told_and_followed_by_a_good_one);
     tcase_add_test(tests, capture_goes_on_while_the_service_leaves_a_question_unanswered);
+    tcase_add_test(tests, a_round_that_hangs_is_silent_for_longer_and_longer_and_one_that_is_over_is_not);
     tcase_add_test(tests, two_archivers_of_one_vault_keep_each_change_once);
     tcase_add_loop_test(tests, no_snapshot_is_lost_or_doubled_when_the_store_fails, 0, 6);
     tcase_add_test(tests, a_put_that_lands_late_is_found_and_not_repeated);
