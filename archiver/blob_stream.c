@@ -31,7 +31,7 @@ read_more(hv_blob_stream *stream, size_t wanted, hv_err *err)
     if (rc != HV_OK)
         return rc;
     stream->ended = window->len - had < len;
-    if (stream->hash != NULL)
+    if (stream->hash != NULL && window->len > had)
         hv_sha256_add(stream->hash, window->data + had, window->len - had);
     return HV_OK;
 }

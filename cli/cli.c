@@ -8,6 +8,8 @@
 
 #include <assert.h>
 #include <errno.h>
+#include <stdint.h>
+#include <sys/stat.h>
 #include <unistd.h>
 
 #include "cli/manual.h"
@@ -175,12 +177,27 @@ set_options(const hv_cli_start *start, const hv_args *args, hv_options *options,
     return rc == HV_OK ? set_from_command(args, options, err) : rc;
 }
 
+/* Whether the stream is the journal: JOURNAL_STREAM then names its device and inode (systemd.exec(5)). A child that somebody has given
+ * another standard error has the variable too. */
+static bool
+is_journal(const hv_cli_start *start)
+{
+    const char *named = start->environment != NULL ? start->environment("JOURNAL_STREAM") : NULL;
+    char own[64];
+    struct stat st;
+
+    if (named == NULL || fileno(start->notes) < 0 || fstat(fileno(start->notes), &st) != 0)
+        return false;
+    (void)snprintf(own, sizeof own, "%ju:%ju", (uintmax_t)st.st_dev, (uintmax_t)st.st_ino);
+    return strcmp(named, own) == 0;
+}
+
 static hv_rc
 open_log(const hv_cli_start *start, const hv_options *options, hv_log **ret, hv_err *err)
 {
     hv_log_config config = {.to = start->notes, .level = (hv_log_level)options->log_level,
-                            .json = options->log_format == HV_LOG_FORMAT_JSON, .before = start->terminal ? HV_PROGRESS_FORGET : NULL,
-                            .burst = 20, .interval_ms = 10000};
+                            .json = options->log_format == HV_LOG_FORMAT_JSON, .journal = is_journal(start),
+                            .before = start->terminal ? HV_PROGRESS_FORGET : NULL, .burst = 20, .interval_ms = 10000};
 
     return hv_log_new(&config, ret, err);
 }

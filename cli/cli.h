@@ -45,7 +45,7 @@ typedef struct hv_cli_start {
     const char *const *words;           /* behind the name of the program; NULL at the end */
     FILE *to, *notes;
     bool terminal;                      /* of notes */
-    const char *(*environment)(const char *name);       /* NULL if it is not set */
+    const char *(*environment)(const char *name);       /* NULL if it is not set; the function may be NULL for commands that need no options */
     const char *default_config;         /* read if it exists and nothing else is named */
 } hv_cli_start;
 
@@ -60,6 +60,7 @@ hv_rc hv_cmd_doctor(hv_cli *cli, hv_err *err);
 hv_rc hv_cmd_groups_ls(hv_cli *cli, hv_err *err);
 hv_rc hv_cmd_groups_translate(hv_cli *cli, hv_err *err);
 hv_rc hv_cmd_hubs(hv_cli *cli, hv_err *err);
+hv_rc hv_cmd_logs(hv_cli *cli, hv_err *err);
 hv_rc hv_cmd_options(hv_cli *cli, hv_err *err);
 hv_rc hv_cmd_replay(hv_cli *cli, hv_err *err);
 hv_rc hv_cmd_run(hv_cli *cli, hv_err *err);

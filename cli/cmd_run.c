@@ -1,8 +1,10 @@
 /* hubvault run [--once]: capture every hub into the vault. */
 #include <inttypes.h>
+#include <unistd.h>
 
 #include "cli/progress.h"
 #include "cli/stop_signals.h"
+#include "server/log_events.h"
 #include "server/service.h"
 
 static const hv_column columns[] = {
@@ -40,6 +42,17 @@ print_totals(hv_cli *cli, const hv_archiver_totals *totals)
     hv_out_row_end(cli->out);
 }
 
+static void
+log_start(const hv_cli *cli)
+{
+    hv_log_field fields[] = {
+        HV_LOG_T("version", HUBVAULT_VERSION), HV_LOG_N("pid", getpid()), HV_LOG_T("store", cli->options->store_dir),
+        HV_LOG_T("config", cli->config),
+    };
+
+    hv_log_event_write(cli->log, HV_LINE_STARTING, fields, cli->config != NULL ? 4 : 3);
+}
+
 hv_rc
 hv_cmd_run(hv_cli *cli, hv_err *err)
 {
@@ -50,6 +63,7 @@ hv_cmd_run(hv_cli *cli, hv_err *err)
     hv_rc rc = hv_stop_signals_start(&signals, err);
     if (rc != HV_OK)
         return rc;
+    log_start(cli);
     hv_service_config config = {.options = cli->options, .log = cli->log, .once = hv_args_has(cli->args, "--once"),
         .stop = hv_stop_signals_flag(signals), .progress = show_progress, .progress_arg = &progress};
     rc = hv_service_run(&config, &totals, err);

@@ -119,6 +119,8 @@ const hv_verb hv_verbs[] = {
                 "clock, the limits of the system, and the source. Ends with 15 if a check failed."},
     {.name = "options", .values = "", .help = "Show every option, its value, and where that comes from", .flags = options_flags,
      .run = hv_cmd_options},
+    {.name = "logs", .values = "", .help = "List the lines that run can write into its log, and what each means",
+     .needs_no_options = true, .run = hv_cmd_logs},
     {.name = "completion", .values = "", .help = "Print the completion script for bash", .needs_no_options = true,
      .run = hv_cmd_completion, .details = "To use it at once: source <(hubvault completion)"},
     {.name = NULL},

@@ -8,6 +8,7 @@
 
 #include <inttypes.h>
 #include <pthread.h>
+#include <stdatomic.h>
 #include <stdlib.h>
 
 #include "common/clock.h"
@@ -25,13 +26,22 @@ typedef struct id_row {
 } id_row;
 
 struct hv_log {
-    hv_log_config config;
+    hv_log_config config;               /* but level and json, which may change */
+    atomic_int level;
+    atomic_bool json;
     pthread_mutex_t lock;
     struct {                            /* touched only while holding `lock`, except in new and free */
         id_row ids[ID_ROOM];
         size_t count;
     } locked;
 };
+
+/* One line under way. */
+typedef struct log_line {
+    hv_buf text;
+    size_t start;                       /* where it begins, behind the priority */
+    bool json;
+} log_line;
 
 static const char *const level_names[] = {
 #define LEVEL_NAME(name, text) text,
@@ -47,6 +57,8 @@ hv_log_new(const hv_log_config *config, hv_log **ret, hv_err *err)
     if (log == NULL)
         return hv_err_set(err, HV_NOMEM, "no memory for the log");
     log->config = *config;
+    atomic_init(&log->level, (int)config->level);
+    atomic_init(&log->json, config->json);
     if (log->config.wall_ms == NULL)
         log->config.wall_ms = hv_clock_wall_ms;
     if (pthread_mutex_init(&log->lock, NULL) != 0) {
@@ -57,10 +69,19 @@ hv_log_new(const hv_log_config *config, hv_log **ret, hv_err *err)
     return HV_OK;
 }
 
+void
+hv_log_tune(hv_log *log, hv_log_level level, bool json)
+{
+    if (log == NULL)
+        return;
+    atomic_store(&log->level, (int)level);
+    atomic_store(&log->json, json);
+}
+
 bool
 hv_log_wants(const hv_log *log, hv_log_level level)
 {
-    return log != NULL && level <= log->config.level;
+    return log != NULL && (int)level <= atomic_load_explicit(&log->level, memory_order_relaxed);
 }
 
 static id_row *
@@ -117,68 +138,84 @@ needs_quotes(const char *text)
 }
 
 static void
-put_name(const hv_log *log, hv_buf *line, const char *name)
+put_name(log_line *line, const char *name)
 {
-    if (log->config.json)
-        hv_buf_printf(line, "%s\"%s\":", line->len == 0 ? "{" : ",", name);
+    bool first = line->text.len == line->start;
+
+    if (line->json)
+        hv_buf_printf(&line->text, "%s\"%s\":", first ? "{" : ",", name);
     else
-        hv_buf_printf(line, "%s%s=", line->len == 0 ? "" : " ", name);
+        hv_buf_printf(&line->text, "%s%s=", first ? "" : " ", name);
 }
 
 static void
-put_text(const hv_log *log, hv_buf *line, const char *name, const char *text)
+put_text(log_line *line, const char *name, const char *text)
 {
-    put_name(log, line, name);
-    if (log->config.json || needs_quotes(text))
-        hv_json_put_lossy(line, hv_slice_text(text));
+    put_name(line, name);
+    if (line->json || needs_quotes(text))
+        hv_json_put_lossy(&line->text, hv_slice_text(text));
     else
-        hv_buf_put_text(line, text);
+        hv_buf_put_text(&line->text, text);
 }
 
 static void
-put_number(const hv_log *log, hv_buf *line, const char *name, int64_t number)
+put_number(log_line *line, const char *name, int64_t number)
 {
-    put_name(log, line, name);
-    hv_buf_printf(line, "%" PRId64, number);
+    put_name(line, name);
+    hv_buf_printf(&line->text, "%" PRId64, number);
 }
 
 static void
-put_foreign_text(const hv_log *log, hv_buf *line, const char *name, const char *text)
+put_foreign_text(log_line *line, const char *name, const char *text)
 {
     char copy[4096];
 
     (void)snprintf(copy, sizeof copy, "%s", text != NULL ? text : "");
     hv_redact(copy);
-    put_text(log, line, name, copy);
+    put_text(line, name, copy);
+}
+
+/* The priorities of syslog(3), as sd-daemon(3) has them; the journal notes the time by itself. */
+static void
+put_beginning(const hv_log *log, log_line *line, hv_log_level level)
+{
+    static const int priorities[] = {[HV_LOG_ERROR] = 3, [HV_LOG_WARNING] = 4, [HV_LOG_INFO] = 6, [HV_LOG_DEBUG] = 7};
+
+    if (log->config.journal) {
+        hv_buf_printf(&line->text, "<%d>", priorities[level]);
+        line->start = line->text.len;
+    } else
+        put_text(line, "time", hv_time_format(log->config.wall_ms()).text);
 }
 
 static void
 write_line(hv_log *log, hv_log_level level, const char *event, const char *msg, const hv_log_field *fields, size_t count,
            uint64_t held_back)
 {
-    HV_AUTO(hv_buf_free) hv_buf line = HV_BUF_INIT(LINE_ROOM);
+    log_line line = {.text = HV_BUF_INIT(LINE_ROOM), .json = atomic_load_explicit(&log->json, memory_order_relaxed)};
 
-    put_text(log, &line, "time", hv_time_format(log->config.wall_ms()).text);
-    put_text(log, &line, "level", level_names[level]);
-    put_text(log, &line, "event", event);
-    put_foreign_text(log, &line, "msg", msg);
+    put_beginning(log, &line, level);
+    put_text(&line, "level", level_names[level]);
+    put_text(&line, "event", event);
+    put_foreign_text(&line, "msg", msg);
     for (const hv_log_field *field = fields; field < fields + count; field++) {
         if (field->kind == HV_LOG_NUMBER)
-            put_number(log, &line, field->name, field->number);
+            put_number(&line, field->name, field->number);
         else
-            put_foreign_text(log, &line, field->name, field->text);
+            put_foreign_text(&line, field->name, field->text);
     }
     if (held_back > 0)
-        put_number(log, &line, "suppressed", (int64_t)held_back);
-    hv_buf_put_text(&line, log->config.json ? "}\n" : "\n");
-    if (line.failed != HV_OK)
-        return;
-    flockfile(log->config.to);
-    if (log->config.before != NULL)
-        (void)fputs(log->config.before, log->config.to);
-    (void)fwrite(line.data, 1, line.len, log->config.to);
-    funlockfile(log->config.to);
-    (void)fflush(log->config.to);
+        put_number(&line, "suppressed", (int64_t)held_back);
+    hv_buf_put_text(&line.text, line.json ? "}\n" : "\n");
+    if (line.text.failed == HV_OK) {
+        flockfile(log->config.to);
+        if (log->config.before != NULL)
+            (void)fputs(log->config.before, log->config.to);
+        (void)fwrite(line.text.data, 1, line.text.len, log->config.to);
+        funlockfile(log->config.to);
+        (void)fflush(log->config.to);
+    }
+    hv_buf_free(&line.text);
 }
 
 void

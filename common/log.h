@@ -30,6 +30,7 @@ typedef struct hv_log_config {
     FILE *to;                           /* borrowed */
     hv_log_level level;                 /* this and what is more important */
     bool json;
+    bool journal;                       /* each line begins with "<N>", its syslog priority (sd-daemon(3)), and has no time of its own */
     const char *before;                 /* goes in front of each line: what takes a progress line off a terminal; NULL: nothing */
     unsigned burst;                     /* lines of one event id per interval, more are counted and not written; 0: no limit */
     int64_t interval_ms;
@@ -40,6 +41,9 @@ hv_rc hv_log_new(const hv_log_config *config, hv_log **ret, hv_err *err) HV_MUST
 /* Says what was held back, and frees. Accepts NULL. */
 void hv_log_free(hv_log *log);
 HV_DEFINE_AUTO(hv_log, hv_log_free);
+
+/* Level and form from now on. */
+void hv_log_tune(hv_log *log, hv_log_level level, bool json);
 
 /* For the work before a line that nobody would see. */
 bool hv_log_wants(const hv_log *log, hv_log_level level);

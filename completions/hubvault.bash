@@ -21,6 +21,7 @@ _hubvault()
         status) verb='status'; break ;;
         doctor) verb='doctor'; break ;;
         options) verb='options'; break ;;
+        logs) verb='logs'; break ;;
         completion) verb='completion'; break ;;
         esac
     done
@@ -81,7 +82,7 @@ _hubvault()
     options' --format') COMPREPLY=($(compgen -W 'table markdown man' -- "$word")); return ;;
     esac
     if [[ -z $verb ]]; then
-        COMPREPLY=($(compgen -W 'run replay show verify findings index index index demo groups groups hubs segments status doctor options completion  --config --set --store --index --output --help --version' -- "$word"))
+        COMPREPLY=($(compgen -W 'run replay show verify findings index index index demo groups groups hubs segments status doctor options logs completion  --config --set --store --index --output --help --version' -- "$word"))
         return
     fi
     case "$verb" in
@@ -101,6 +102,7 @@ _hubvault()
     status) flags+='  --offline --gaps' ;;&
     doctor) flags+='  --offline' ;;&
     options) flags+='  --format' ;;&
+    logs) flags+=' ' ;;&
     completion) flags+=' ' ;;&
     esac
     COMPREPLY=($(compgen -W "$flags --config --set --store --index --output --help --version" -- "$word"))

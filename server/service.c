@@ -11,6 +11,8 @@
 #include "archiver/rebuild.h"
 #include "common/clock.h"
 #include "segment/names.h"
+#include "server/log_events.h"
+#include "server/report_log.h"
 #include "server/snapshots.h"
 #include "server/sources.h"
 #include "server/vault.h"
@@ -22,61 +24,6 @@ enum {
     GIVE_UP_AFTER = 3,                  /* times source.timeout */
     PUT_DEADLINE_MS = 120000,           /* capture protocol: an incomplete foreign cut is left alone for two of these */
 };
-
-static void
-log_report(void *arg, const hv_archiver_report *report)
-{
-    static const struct {
-        hv_log_level level;
-        const char *event, *msg;
-    } kinds[] = {
-        [HV_ARCHIVER_HUB] = {HV_LOG_INFO, "hub-captured", "hub is captured"},
-        [HV_ARCHIVER_SEALED] = {HV_LOG_INFO, "cut-sealed", "cut is durable and indexed"},
-        [HV_ARCHIVER_ADOPTED] = {HV_LOG_INFO, "cut-adopted", "cut of another archiver or an earlier life is indexed"},
-        [HV_ARCHIVER_GAP] = {HV_LOG_WARNING, "gap-declared", "offsets hold no event"},
-        [HV_ARCHIVER_INCARNATION] = {HV_LOG_WARNING, "hub-re-created", "hub is another one now and is captured from offset 0"},
-        [HV_ARCHIVER_TROUBLE] = {HV_LOG_WARNING, "trouble", "something failed and is tried again"},
-        [HV_ARCHIVER_STOPPED] = {HV_LOG_ERROR, "partition-stopped", "partition is not captured until an operator acts"},
-        [HV_ARCHIVER_ASSIGNED] = {HV_LOG_INFO, "partitions-assigned", "group has given us partitions"},
-        [HV_ARCHIVER_REVOKED] = {HV_LOG_INFO, "partitions-revoked", "group has taken partitions back, and they are given up"},
-        [HV_ARCHIVER_LOST] = {HV_LOG_WARNING, "partitions-lost", "group has taken us for gone; what was open is dropped"},
-        [HV_ARCHIVER_FOLLOWED] = {HV_LOG_DEBUG, "cut-followed", "cut of another archiver is indexed"},
-        [HV_ARCHIVER_HEADROOM] = {HV_LOG_ERROR, "headroom", "source will expire events that are not sealed"},
-    };
-    hv_log_field fields[12];
-    size_t count = 0;
-
-    if (report->partition != NULL) {
-        fields[count++] = HV_LOG_T("hub", report->partition->hub);
-        fields[count++] = HV_LOG_N("incarnation", report->partition->incarnation);
-        if (report->event != HV_ARCHIVER_HUB && report->event != HV_ARCHIVER_INCARNATION)
-            fields[count++] = HV_LOG_N("partition", report->partition->number);
-    }
-    bool about_many = report->event == HV_ARCHIVER_ASSIGNED || report->event == HV_ARCHIVER_REVOKED || report->event == HV_ARCHIVER_LOST;
-    if (report->event == HV_ARCHIVER_HUB || report->event == HV_ARCHIVER_INCARNATION || about_many)
-        fields[count++] = HV_LOG_N("partitions", report->count);
-    if (report->range.end > report->range.first) {
-        fields[count++] = HV_LOG_N("first", report->range.first);
-        fields[count++] = HV_LOG_N("end", report->range.end);
-    }
-    if (report->event == HV_ARCHIVER_SEALED || report->event == HV_ARCHIVER_ADOPTED || report->event == HV_ARCHIVER_FOLLOWED) {
-        fields[count++] = HV_LOG_N("events", report->count);
-        fields[count++] = HV_LOG_N("bytes", (int64_t)report->bytes);
-    }
-    if (report->cut != NULL)
-        fields[count++] = HV_LOG_N("segments", (int64_t)report->cut->segment_count);
-    if (report->attempts > 0)
-        fields[count++] = HV_LOG_N("attempts", report->attempts);
-    if (report->event == HV_ARCHIVER_GAP)
-        fields[count++] = HV_LOG_T("cause", hv_gap_cause_text(report->cause));
-    if (report->event == HV_ARCHIVER_HEADROOM)
-        fields[count++] = HV_LOG_N("headroom_ms", report->headroom_ms);
-    if (report->text != NULL)
-        fields[count++] = HV_LOG_T("cause", report->text);
-    if (report->err != NULL)
-        fields[count++] = HV_LOG_T("error", report->err->msg);
-    hv_log_write(arg, kinds[report->event].level, kinds[report->event].event, kinds[report->event].msg, fields, count);
-}
 
 /* An index that knows nothing, of a store that has something: the disk was lost. */
 static hv_rc
@@ -106,11 +53,12 @@ rebuild_if_lost(const hv_service_config *config, const hv_vault *vault, hv_err *
     hv_rc rc = index_is_lost(vault, &lost, err);
     if (rc != HV_OK || !lost)
         return rc;
-    hv_log_write(config->log, HV_LOG_WARNING, "index-rebuild", "index is empty and the vault is not: it is rebuilt from the segments", NULL, 0);
+    int64_t began_ms = hv_clock_boot_ms();
+    hv_log_event_write(config->log, HV_LINE_INDEX_REBUILD, NULL, 0);
     rc = hv_rebuild(&rebuild, &facts, err);
-    hv_log_field fields[] = {HV_LOG_N("cuts", facts.cuts), HV_LOG_N("events", facts.events), HV_LOG_N("problems", facts.problems)};
     if (rc == HV_OK || rc == HV_GAP)
-        hv_log_write(config->log, HV_LOG_INFO, "index-rebuilt", "index is rebuilt", fields, 3);
+        HV_LINE(config->log, INDEX_REBUILT, HV_LOG_N("cuts", facts.cuts), HV_LOG_N("events", facts.events),
+                 HV_LOG_N("problems", facts.problems), HV_LOG_N("took_ms", hv_clock_boot_ms() - began_ms));
     return rc == HV_GAP ? HV_OK : rc;   /* what is wrong with a partition stops that partition */
 }
 
@@ -126,10 +74,40 @@ archiver_config(const hv_service_config *config, const hv_vault *vault, const hv
         .discovery_ms = options->source_discovery_interval_ms,
         .follow_ms = config->once ? 0 : options->archiver_follow_interval_ms, .headroom_warning_ms = options->archiver_headroom_warning_ms,
         .commit = options->archiver_group_commit, .foreign_wait_ms = 2 * PUT_DEADLINE_MS, .patience_ms = PATIENCE_MS,
-        .give_up_ms = GIVE_UP_AFTER * options->source_timeout_ms, .report = log_report, .report_arg = config->log};
+        .give_up_ms = GIVE_UP_AFTER * options->source_timeout_ms, .report = hv_log_report, .report_arg = config->log};
 
     made.sources = hv_sources_all(sources, &made.source_count);
     return made;
+}
+
+static void
+log_start(const hv_service_config *config, const hv_vault *vault, const hv_archiver_config *made)
+{
+    const hv_options *options = config->options;
+    hv_log_field fields[] = {
+        HV_LOG_T("vault", vault->marker.vault),
+        HV_LOG_T("store", vault->storage->ops->location(vault->storage)),
+        HV_LOG_T("index", options->index_dir),
+        HV_LOG_N("sources", (int64_t)made->source_count),
+        HV_LOG_T("assignment", made->memberships != NULL ? "group" : "all"),
+        HV_LOG_N("max_bytes", (int64_t)made->max_bytes),
+        HV_LOG_N("max_age_ms", made->max_age_ms),
+        HV_LOG_N("memory_bytes", options->archiver_memory),
+        HV_LOG_N("uploaders", made->uploaders),
+        HV_LOG_N("follow_ms", made->follow_ms),
+        HV_LOG_N("headroom_warning_ms", made->headroom_warning_ms),
+    };
+
+    hv_log_event_write(config->log, HV_LINE_STARTED, fields, sizeof fields / sizeof *fields);
+}
+
+static void
+log_end(hv_log *log, const hv_archiver_totals *totals, int64_t ran_ms)
+{
+    HV_LINE(log, ENDED, HV_LOG_N("hubs", totals->hubs), HV_LOG_N("partitions", totals->partitions), HV_LOG_N("events", totals->events),
+             HV_LOG_N("cuts", totals->cuts), HV_LOG_N("adopted", totals->adopted), HV_LOG_N("gap_offsets", totals->gap_offsets),
+             HV_LOG_N("bytes_in", (int64_t)totals->bytes_in), HV_LOG_N("bytes_stored", (int64_t)totals->bytes_stored),
+             HV_LOG_N("stopped", totals->stopped), HV_LOG_N("abandoned", totals->abandoned), HV_LOG_N("ran_ms", ran_ms));
 }
 
 static void
@@ -165,6 +143,7 @@ hv_service_run(const hv_service_config *config, hv_archiver_totals *ret, hv_err 
     HV_AUTO(hv_sources_close) hv_sources *sources = NULL;
     HV_AUTO(hv_snapshots_close) hv_snapshot_service *snapshots = NULL;
     hv_archiver *archiver = NULL;
+    int64_t began_ms = hv_clock_boot_ms();
 
     /* Before the vault: a wrong credential must not leave an empty vault behind. */
     hv_rc rc = hv_sources_open(config->options, &sources, err);
@@ -187,12 +166,11 @@ hv_service_run(const hv_service_config *config, hv_archiver_totals *ret, hv_err 
         rc = hv_archiver_start(&made, &archiver, err);
     if (rc != HV_OK)
         return rc;
-    hv_log_field fields[] = {HV_LOG_T("vault", vault->marker.vault), HV_LOG_T("store", vault->storage->ops->location(vault->storage))};
-    hv_log_write(config->log, HV_LOG_INFO, "started", "capture has begun", fields, 2);
+    log_start(config, vault, &made);
     watch(config, archiver, vault->index);
     rc = hv_archiver_join(archiver, ret, err);
     if (config->once)
         hv_snapshots_take(snapshots);
-    hv_log_write(config->log, HV_LOG_INFO, "ended", "capture has ended", NULL, 0);
+    log_end(config->log, ret, hv_clock_boot_ms() - began_ms);
     return rc;
 }

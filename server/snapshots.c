@@ -4,6 +4,7 @@
 #include <stdlib.h>
 
 #include "archiver/snapshot.h"
+#include "server/log_events.h"
 
 struct hv_snapshot_service {
     hv_log *log;
@@ -16,9 +17,7 @@ static void
 log_trouble(void *arg, const hv_err *err)
 {
     hv_snapshot_service *service = arg;
-    hv_log_field fields[] = {HV_LOG_T("error", err->msg)};
-
-    hv_log_write(service->log, HV_LOG_WARNING, "snapshot-trouble", "snapshots of groups and topics are not up to date", fields, 1);
+    HV_LINE(service->log, SNAPSHOT_TROUBLE, HV_LOG_T("error", err->msg));
 }
 
 static void
@@ -27,8 +26,7 @@ log_stored(void *arg, const char *hub, const char *group, int64_t number)
     hv_snapshot_service *service = arg;
     hv_log_field fields[] = {HV_LOG_T("hub", hub), HV_LOG_N("number", number), HV_LOG_T("group", group != NULL ? group : "")};
 
-    hv_log_write(service->log, HV_LOG_DEBUG, "snapshot-stored", group != NULL ? "offsets of a group are kept" : "settings of a topic are kept",
-                 fields, group != NULL ? 3 : 2);
+    hv_log_event_write(service->log, HV_LINE_SNAPSHOT_STORED, fields, group != NULL ? 3 : 2);
 }
 
 /* A source that gets no connection is left out. */

@@ -14,7 +14,8 @@ PAGES = {
     "completions/hubvault.bash": ["completion"],
 }
 
-FINDINGS_PAGE = "docs/VERIFY.md"        # written by hand, but for what stands between these lines
+# Written by hand, but for what stands between these lines.
+FINDINGS_PAGE, LOGS_PAGE = "docs/VERIFY.md", "docs/LOGS.md"
 BEGIN, END = "<!-- printed by the program: begin -->\n", "<!-- printed by the program: end -->\n"
 
 
@@ -29,16 +30,25 @@ def findings(program):
     return "\n".join(textwrap.fill(entry, 130, initial_indent="- ", subsequent_indent="  ", break_on_hyphens=False) + "\n" for entry in entries)
 
 
-def with_findings(program, page):
-    text = page.read_text()
-    before, rest = text.split(BEGIN)
-    return (before + BEGIN + "\n" + findings(program) + "\n" + END + rest.split(END)[1]).encode()
+def logs(program):
+    rows = [json.loads(line) for line in printed(program, ["logs", "--output", "json"]).splitlines()]
+    lines = ["| event | level | says | fields | meaning |", "|---|---|---|---|---|"]
+    for row in rows:
+        fields = " ".join(f"`{field}`" for field in row["fields"].split())
+        lines.append(f"| `{row['event']}` | {row['level']} | {row['msg']} | {fields} | {row['meaning']} |")
+    return "\n".join(lines) + "\n"
+
+
+def with_printed(text, page):
+    before, rest = page.read_text().split(BEGIN)
+    return (before + BEGIN + "\n" + text + "\n" + END + rest.split(END)[1]).encode()
 
 
 def main(program, root, write):
     stale = []
     pages = {name: (lambda words=words: printed(program, words)) for name, words in PAGES.items()}
-    pages[FINDINGS_PAGE] = lambda: with_findings(program, pathlib.Path(root, FINDINGS_PAGE))
+    pages[FINDINGS_PAGE] = lambda: with_printed(findings(program), pathlib.Path(root, FINDINGS_PAGE))
+    pages[LOGS_PAGE] = lambda: with_printed(logs(program), pathlib.Path(root, LOGS_PAGE))
     for name, make in pages.items():
         page, want = pathlib.Path(root, name), make()
         if write:

@@ -62,6 +62,39 @@ START_TEST(as_json_the_same_line_is_one_object)
 }
 END_TEST
 
+START_TEST(for_the_journal_a_line_begins_with_its_priority_and_leaves_the_time_to_it)
+{
+    open_log((hv_log_config){.level = HV_LOG_DEBUG, .journal = true});
+    HV_LOG(log_, HV_LOG_ERROR, "a", "b");
+    HV_LOG(log_, HV_LOG_WARNING, "a", "b");
+    HV_LOG(log_, HV_LOG_INFO, "a", "b");
+    HV_LOG(log_, HV_LOG_DEBUG, "a", "b", HV_LOG_N("n", 1));
+    ck_assert_str_eq(printed, "<3>level=error event=a msg=b\n<4>level=warning event=a msg=b\n<6>level=info event=a msg=b\n"
+                     "<7>level=debug event=a msg=b n=1\n");
+}
+END_TEST
+
+START_TEST(for_the_journal_as_json_the_object_stands_behind_the_priority)
+{
+    open_log((hv_log_config){.level = HV_LOG_INFO, .journal = true, .json = true});
+    HV_LOG(log_, HV_LOG_INFO, "a", "b", HV_LOG_N("n", 1));
+    ck_assert_str_eq(printed, "<6>{\"level\":\"info\",\"event\":\"a\",\"msg\":\"b\",\"n\":1}\n");
+}
+END_TEST
+
+START_TEST(level_and_form_may_change_while_it_is_in_use)
+{
+    open_log((hv_log_config){.level = HV_LOG_INFO});
+    HV_LOG(log_, HV_LOG_DEBUG, "a", "b");
+    hv_log_tune(log_, HV_LOG_DEBUG, true);
+    HV_LOG(log_, HV_LOG_DEBUG, "c", "d");
+    hv_log_tune(log_, HV_LOG_ERROR, false);
+    HV_LOG(log_, HV_LOG_INFO, "e", "f");
+    ck_assert_str_eq(printed, "{\"time\":\"2026-11-24T09:00:00.000Z\",\"level\":\"debug\",\"event\":\"c\",\"msg\":\"d\"}\n");
+    hv_log_tune(NULL, HV_LOG_ERROR, false);
+}
+END_TEST
+
 START_TEST(less_important_lines_are_not_written)
 {
     open_log((hv_log_config){.level = HV_LOG_WARNING});
@@ -215,6 +248,9 @@ main(void)
     tcase_add_checked_fixture(tests, setup, teardown);
     tcase_add_test(tests, a_line_is_logfmt_with_time_level_event_text_and_fields);
     tcase_add_test(tests, as_json_the_same_line_is_one_object);
+    tcase_add_test(tests, for_the_journal_a_line_begins_with_its_priority_and_leaves_the_time_to_it);
+    tcase_add_test(tests, for_the_journal_as_json_the_object_stands_behind_the_priority);
+    tcase_add_test(tests, level_and_form_may_change_while_it_is_in_use);
     tcase_add_test(tests, less_important_lines_are_not_written);
     tcase_add_test(tests, no_log_is_a_silent_log);
     tcase_add_test(tests, what_takes_a_progress_line_away_stands_in_front_of_each_line);
