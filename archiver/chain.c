@@ -12,6 +12,7 @@
 
 #include "common/array.h"
 #include "segment/names.h"
+#include "storage/listing.h"
 
 void
 hv_chain_cut_clear(hv_chain_cut *cut)
@@ -363,14 +364,21 @@ hv_chain_read_cut(const hv_chain *chain, const hv_partition *partition, int64_t 
 hv_rc
 hv_chain_look(const hv_chain *chain, const hv_partition *partition, int64_t first, hv_chain_cut *ret, hv_err *err)
 {
-    HV_AUTO(hv_blob_list_free) hv_blob_list list = {0};
+    enum { MOST = 2 * HV_SEGMENT_MAX_CLASSES };         /* with as many names one of them is a stranger */
     HV_AUTO(hv_chain_names_clear) hv_chain_names names = {0};
     hv_blob_name prefix = hv_prefix_of_cut(partition, first);
-    hv_list_request request = {.prefix = prefix.text, .max = 2 * HV_SEGMENT_MAX_CLASSES};
+    HV_AUTO(hv_listing_end) hv_listing listing = hv_listing_of(chain->storage, &(hv_list_request){.prefix = prefix.text, .max = MOST});
+    const struct hv_blob_entry *entry = NULL;
+    size_t count = 0;
 
-    hv_rc rc = chain->storage->ops->list(chain->storage, &request, &list, err);
-    for (size_t i = 0; rc == HV_OK && i < list.count; i++)
-        rc = hv_chain_names_add(&names, list.entries[i].name, err);
+    hv_rc rc = hv_listing_next(&listing, &entry, err);
+    while (rc == HV_OK && entry != NULL) {
+        rc = hv_chain_names_add(&names, entry->name, err);
+        if (rc == HV_OK && ++count == MOST)
+            break;
+        if (rc == HV_OK)
+            rc = hv_listing_next(&listing, &entry, err);
+    }
     return rc == HV_OK ? hv_chain_read_cut(chain, partition, first, &names, ret, err) : rc;
 }
 
@@ -379,24 +387,16 @@ hv_chain_next_lead(const hv_chain *chain, const hv_partition *partition, int64_t
 {
     hv_blob_name prefix = hv_prefix_of_partition(partition), at = hv_prefix_of_cut(partition, from);
     hv_list_request request = {.prefix = prefix.text, .from = at.text, .max = 16};
-    hv_blob_name last;
+    HV_AUTO(hv_listing_end) hv_listing listing = hv_listing_of(chain->storage, &request);
+    const struct hv_blob_entry *entry = NULL;
+    hv_rc rc;
 
-    for (;;) {
-        HV_AUTO(hv_blob_list_free) hv_blob_list names = {0};
-        hv_rc rc = chain->storage->ops->list(chain->storage, &request, &names, err);
-        if (rc != HV_OK)
-            return rc;
-        for (size_t i = 0; i < names.count; i++) {
-            hv_name_parts parts = hv_name_parse(names.entries[i].name);
-            if (parts.kind == HV_NAME_LEAD) {
-                *ret = parts.first;
-                return HV_OK;
-            }
+    while ((rc = hv_listing_next(&listing, &entry, err)) == HV_OK && entry != NULL) {
+        hv_name_parts parts = hv_name_parse(entry->name);
+        if (parts.kind == HV_NAME_LEAD) {
+            *ret = parts.first;
+            return HV_OK;
         }
-        if (!names.more || names.count == 0)
-            return hv_err_set(err, HV_NOT_FOUND, "no segment at or behind '%s'", at.text);
-        (void)snprintf(last.text, sizeof last.text, "%s", names.entries[names.count - 1].name);
-        request.from = last.text;
-        request.after = true;
     }
+    return rc == HV_OK ? hv_err_set(err, HV_NOT_FOUND, "no segment at or behind '%s'", at.text) : rc;
 }

@@ -21,6 +21,7 @@
 #include "common/array.h"
 #include "common/clock.h"
 #include "segment/names.h"
+#include "storage/listing.h"
 
 enum { BATCH = 16, MOST_DOUBLINGS = 12, SWEEP_INTERVALS = 60, LEAST_SWEEP_MS = 10 * 60 * 1000, REPEAT_TROUBLE_MS = 60000 };
 
@@ -410,18 +411,13 @@ learn_from_index(hv_index_follower *follower)
 static hv_rc
 first_name(hv_index_follower *follower, const char *from, hv_name_parts *ret, hv_blob_name *name, hv_err *err)
 {
-    HV_AUTO(hv_blob_list_free) hv_blob_list list = {0};
-    hv_list_request request = {.prefix = HV_SEGMENTS_PREFIX, .from = from[0] == '\0' ? NULL : from, .max = 1};
+    hv_list_request request = {.prefix = HV_SEGMENTS_PREFIX, .from = from[0] == '\0' ? NULL : from};
 
     hv_heart_beat(&follower->heart);
-    hv_rc rc = follower->chain.storage->ops->list(follower->chain.storage, &request, &list, err);
-    if (rc != HV_OK)
-        return rc;
-    if (list.count == 0)
-        return hv_err_set(err, HV_NOT_FOUND, "no more names");
-    *ret = hv_name_parse(list.entries[0].name);
-    (void)snprintf(name->text, sizeof name->text, "%s", list.entries[0].name);
-    return HV_OK;
+    hv_rc rc = hv_listing_first(follower->chain.storage, &request, name->text, err);
+    if (rc == HV_OK)
+        *ret = hv_name_parse(name->text);
+    return rc;
 }
 
 /* Where the walk goes on: behind a hub of which a source lists all there is, else behind a partition; behind a single name that is none

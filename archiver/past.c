@@ -11,6 +11,7 @@
 #include "common/array.h"
 #include "common/clock.h"
 #include "segment/names.h"
+#include "storage/listing.h"
 
 typedef struct past_run {
     hv_engine *engine;
@@ -144,14 +145,14 @@ settle_incarnation(past_run *run, const hv_past_hub *past, hv_err *err)
     (void)snprintf(strrchr(prefix.text, '/') + 1, sizeof "partition=", "partition=");
     from = prefix;
     for (;;) {
-        HV_AUTO(hv_blob_list_free) hv_blob_list names = {0};
-        hv_list_request request = {.prefix = prefix.text, .from = from.text, .max = 1};
-        hv_rc rc = run->chain.storage->ops->list(run->chain.storage, &request, &names, err);
-        if (rc != HV_OK || names.count == 0)
-            return rc;
-        hv_name_parts parts = hv_name_parse(names.entries[0].name);
+        hv_list_request request = {.prefix = prefix.text, .from = from.text};
+        hv_blob_name name;
+        hv_rc rc = hv_listing_first(run->chain.storage, &request, name.text, err);
+        if (rc != HV_OK)
+            return rc == HV_NOT_FOUND ? HV_OK : rc;
+        hv_name_parts parts = hv_name_parse(name.text);
         if (parts.kind != HV_NAME_LEAD && parts.kind != HV_NAME_SIBLING)
-            return hv_err_set(err, HV_CORRUPT, "blob '%s' lies where only segments have their place", names.entries[0].name);
+            return hv_err_set(err, HV_CORRUPT, "blob '%s' lies where only segments have their place", name.text);
         rc = settle_partition(run, &parts.partition, err);
         if (rc != HV_OK)
             return rc;

@@ -7,6 +7,8 @@
 #include <inttypes.h>
 #include <stdio.h>
 
+#include "storage/listing.h"
+
 enum { PAGE = 16 };
 
 /* Either of the two, with what both have. */
@@ -91,25 +93,19 @@ hv_rc
 hv_snapshots_newest_number(const hv_snapshots *snapshots, const char *hub, const char *key, int64_t *ret, hv_err *err)
 {
     hv_blob_name prefix = hv_prefix_of_snapshots(hub, key);
-    char last[HV_STORAGE_NAME_SIZE] = "";
+    hv_list_request request = {.prefix = prefix.text, .max = PAGE};
+    HV_AUTO(hv_listing_end) hv_listing listing = hv_listing_of(snapshots->storage, &request);
+    const struct hv_blob_entry *entry = NULL;
+    hv_rc rc;
 
-    for (bool more = true; more;) {
-        HV_AUTO(hv_blob_list_free) hv_blob_list names = {0};
-        hv_list_request request = {.prefix = prefix.text, .from = last[0] != '\0' ? last : NULL, .after = true, .max = PAGE};
-        hv_rc rc = snapshots->storage->ops->list(snapshots->storage, &request, &names, err);
-        if (rc != HV_OK)
-            return rc;
-        for (size_t i = 0; i < names.count; i++) {
-            hv_name_parts parts = hv_name_parse(names.entries[i].name);
-            if (parts.kind == (key != NULL ? HV_NAME_GROUP_SNAPSHOT : HV_NAME_TOPIC_SNAPSHOT)) {
-                *ret = parts.number;
-                return HV_OK;
-            }
-            (void)snprintf(last, sizeof last, "%s", names.entries[i].name);
+    while ((rc = hv_listing_next(&listing, &entry, err)) == HV_OK && entry != NULL) {
+        hv_name_parts parts = hv_name_parse(entry->name);
+        if (parts.kind == (key != NULL ? HV_NAME_GROUP_SNAPSHOT : HV_NAME_TOPIC_SNAPSHOT)) {
+            *ret = parts.number;
+            return HV_OK;
         }
-        more = names.more;
     }
-    return hv_err_set(err, HV_NOT_FOUND, "there is no snapshot below '%s'", prefix.text);
+    return rc == HV_OK ? hv_err_set(err, HV_NOT_FOUND, "there is no snapshot below '%s'", prefix.text) : rc;
 }
 
 static hv_rc
@@ -241,15 +237,15 @@ hv_snapshots_each_group(const hv_snapshots *snapshots, const char *hub, hv_rc (*
     bool after = false;
 
     for (;;) {
-        HV_AUTO(hv_blob_list_free) hv_blob_list names = {0};
-        hv_list_request request = {.prefix = prefix.text, .from = from[0] != '\0' ? from : NULL, .after = after, .max = 1};
-        hv_rc rc = snapshots->storage->ops->list(snapshots->storage, &request, &names, err);
-        if (rc != HV_OK || names.count == 0)
-            return rc;
-        hv_name_parts parts = hv_name_parse(names.entries[0].name);
+        char name[HV_STORAGE_NAME_SIZE];
+        hv_list_request request = {.prefix = prefix.text, .from = from[0] != '\0' ? from : NULL, .after = after};
+        hv_rc rc = hv_listing_first(snapshots->storage, &request, name, err);
+        if (rc != HV_OK)
+            return rc == HV_NOT_FOUND ? HV_OK : rc;
+        hv_name_parts parts = hv_name_parse(name);
         after = parts.kind != HV_NAME_GROUP_SNAPSHOT;
         if (after) {
-            (void)snprintf(from, sizeof from, "%s", names.entries[0].name);
+            memcpy(from, name, sizeof from);
             continue;
         }
         rc = place(arg, parts.partition.hub, parts.group_key, err);

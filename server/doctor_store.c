@@ -17,6 +17,7 @@
 #include "server/doctor_checks.h"
 #include "server/vault.h"
 #include "storage/drivers.h"
+#include "storage/listing.h"
 
 enum { SMB1_MAGIC = 0x517b, ENOUGH_SEGMENTS = 20 };
 
@@ -144,12 +145,11 @@ static bool
 holds_something(const char *store_dir)
 {
     HV_AUTO(hv_storage_close) hv_storage *storage = NULL;
-    HV_AUTO(hv_blob_list_free) hv_blob_list list = {0};
-    hv_list_request request = {.prefix = "", .max = 1};
+    char found[HV_STORAGE_NAME_SIZE];
     hv_err ignored;                     /* a folder that cannot be read is found by the other checks */
 
     return hv_storage_dir_open(store_dir, false, &storage, &ignored) == HV_OK &&
-           storage->ops->list(storage, &request, &list, &ignored) == HV_OK && (list.count > 0 || list.more);
+           hv_listing_first(storage, &(hv_list_request){.prefix = ""}, found, &ignored) == HV_OK;
 }
 
 static void

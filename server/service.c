@@ -16,6 +16,7 @@
 #include "server/snapshots.h"
 #include "server/sources.h"
 #include "server/vault.h"
+#include "storage/listing.h"
 
 enum {
     TICK_MS = 20,
@@ -29,18 +30,19 @@ enum {
 static hv_rc
 index_is_lost(const hv_vault *vault, bool *ret, hv_err *err)
 {
-    HV_AUTO(hv_blob_list_free) hv_blob_list names = {0};
-    hv_list_request request = {.prefix = HV_SEGMENTS_PREFIX, .max = 1};
+    char found[HV_STORAGE_NAME_SIZE];
     hv_index_incarnation *incarnations = NULL;
     size_t count = 0;
 
     hv_rc rc = hv_index_incarnations(vault->index, &incarnations, &count, err);
     free(incarnations);
-    if (rc == HV_OK)
-        rc = vault->storage->ops->list(vault->storage, &request, &names, err);
-    if (rc == HV_OK)
-        *ret = count == 0 && names.count > 0;
-    return rc;
+    if (rc != HV_OK)
+        return rc;
+    rc = hv_listing_first(vault->storage, &(hv_list_request){.prefix = HV_SEGMENTS_PREFIX}, found, err);
+    if (rc != HV_OK && rc != HV_NOT_FOUND)
+        return rc;
+    *ret = rc == HV_OK && count == 0;
+    return HV_OK;
 }
 
 static hv_rc

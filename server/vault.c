@@ -16,6 +16,7 @@
 #include "common/clock.h"
 #include "segment/names.h"
 #include "storage/drivers.h"
+#include "storage/listing.h"
 
 static hv_rc
 read_marker(hv_storage *storage, hv_vault_marker *ret, hv_err *err)
@@ -40,20 +41,17 @@ read_marker(hv_storage *storage, hv_vault_marker *ret, hv_err *err)
 static hv_rc
 require_empty(hv_storage *storage, hv_err *err)
 {
-    HV_AUTO(hv_blob_list_free) hv_blob_list list = {0};
-    hv_list_request request = {.prefix = "", .max = 1};
-
-    hv_rc rc = storage->ops->list(storage, &request, &list, err);
-    if (rc != HV_OK)
-        return rc;
-    if (list.count == 0 && !list.more)
-        return HV_OK;
+    char found[HV_STORAGE_NAME_SIZE];
     hv_vault_marker ignored;
+
+    hv_rc rc = hv_listing_first(storage, &(hv_list_request){.prefix = ""}, found, err);
+    if (rc != HV_OK)
+        return rc == HV_NOT_FOUND ? HV_OK : rc;
     rc = read_marker(storage, &ignored, err);
     if (rc != HV_NOT_FOUND)
         return rc;
     return hv_err_set(err, HV_USAGE, "%s: no vault is made here, because there is no '%s' but '%s' and perhaps more; name an empty or a new "
-                      "place", storage->ops->location(storage), HV_VAULT_MARKER_NAME, list.count > 0 ? list.entries[0].name : "something");
+                      "place", storage->ops->location(storage), HV_VAULT_MARKER_NAME, found);
 }
 
 static hv_rc

@@ -4,10 +4,11 @@
 #include <assert.h>
 #include <stdlib.h>
 
+#include "storage/listing.h"
 #include "storage/storage_driver.h"
 
 /* Entries per page of a walk: the most a page of Azure's List Blobs has (learn.microsoft.com, "List Blobs", maxresults). */
-enum { WALK_PAGE = 5000, WALK_FRUITLESS_PAGES = 1000 };
+enum { WALK_PAGE = 5000 };
 
 void
 hv_storage_close(hv_storage *storage)
@@ -130,43 +131,18 @@ hv_storage_get(hv_storage *storage, const char *name, hv_buf *ret, hv_err *err)
     return storage->ops->get_range(storage, name, 0, ret->max_len - ret->len + 1, ret, err);
 }
 
-static hv_rc
-give_page(const hv_blob_list *page, hv_rc (*entry)(void *arg, const char *name, uint64_t size, hv_err *err), void *arg, hv_err *err)
-{
-    for (size_t i = 0; i < page->count; i++) {
-        hv_rc rc = entry(arg, page->entries[i].name, page->entries[i].size, err);
-        if (rc != HV_OK)
-            return rc;
-    }
-    return HV_OK;
-}
-
 hv_rc
 hv_storage_walk(hv_storage *storage, const char *prefix, hv_rc (*entry)(void *arg, const char *name, uint64_t size, hv_err *err),
                 void *arg, hv_err *err)
 {
-    char last[HV_STORAGE_NAME_SIZE];
-    hv_list_request request = {.prefix = prefix, .max = WALK_PAGE};
-    unsigned fruitless = 0;
+    HV_AUTO(hv_listing_end) hv_listing listing = hv_listing_of(storage, &(hv_list_request){.prefix = prefix, .max = WALK_PAGE});
+    const struct hv_blob_entry *one = NULL;
 
-    for (bool more = true; more;) {
-        HV_AUTO(hv_blob_list_free) hv_blob_list page = {.count = 0};
-        hv_rc rc = storage->ops->list(storage, &request, &page, err);
+    hv_rc rc = hv_listing_next(&listing, &one, err);
+    while (rc == HV_OK && one != NULL) {
+        rc = entry(arg, one->name, one->size, err);
         if (rc == HV_OK)
-            rc = give_page(&page, entry, arg, err);
-        if (rc != HV_OK)
-            return rc;
-        more = page.more;
-        if (page.count > 0) {
-            size_t len = strlen(page.entries[page.count - 1].name);
-            assert(len < sizeof last);
-            memcpy(last, page.entries[page.count - 1].name, len + 1);
-            request.from = last;
-            request.after = true;
-            fruitless = 0;
-        } else if (more && ++fruitless == WALK_FRUITLESS_PAGES) {
-            return hv_err_set(err, HV_UNAVAILABLE, "listing '%s' gave %u empty pages in a row", prefix, fruitless);
-        }
+            rc = hv_listing_next(&listing, &one, err);
     }
-    return HV_OK;
+    return rc;
 }

@@ -35,14 +35,19 @@ typedef struct hv_blob_properties {
     char version[HV_STORAGE_VERSION_SIZE];      /* empty where the store has no versions */
 } hv_blob_properties;
 
-/* Names and sizes of one page, sorted. */
+/*
+ * Names and sizes of one page, sorted. While `more` is set, a page may hold fewer names than were asked for, and none at all: Azure
+ * answers so where it has passed over much that does not count (learn.microsoft.com, "List Blobs": a NextMarker without blobs). The next
+ * page is asked for with `from` = the last name and `after` = true; behind an empty page, with the same request again. A driver that is
+ * asked the same again gets further than before, or does not answer with an empty page for good. Readers use storage/listing.h.
+ */
 typedef struct hv_blob_list {
     struct hv_blob_entry {
         char *name;
         uint64_t size;
     } *entries;
     size_t count;
-    bool more;                          /* go on with `from` = the last name, `after` = true */
+    bool more;                          /* there may be more, however few these are */
 } hv_blob_list;
 
 void hv_blob_list_free(hv_blob_list *list);
@@ -52,7 +57,7 @@ typedef struct hv_list_request {
     const char *prefix;                 /* "" for everything; need not end at a '/' */
     const char *from;                   /* NULL, or: only names >= from (> from if `after`) */
     bool after;
-    size_t max;                         /* entries per page, 1 or more; only the last page holds fewer */
+    size_t max;                         /* entries per page at most, 1 or more */
 } hv_list_request;
 
 typedef struct hv_storage_ops {

@@ -9,6 +9,7 @@
 #include "storage/drivers.h"
 #include "tests/harness/check_hv.h"
 #include "tests/harness/scratch_dir.h"
+#include "tests/harness/thin_pages.h"
 
 static scratch_dir dir;
 static char store_dir[300], index_dir[300];
@@ -243,6 +244,25 @@ START_TEST(a_refused_marker_says_where_and_why)
 }
 END_TEST
 
+START_TEST(an_empty_page_makes_an_empty_store_neither_full_nor_a_full_one_empty)
+{
+    HV_AUTO(hv_storage_close) hv_storage *mem = NULL;
+    hv_slice junk = hv_slice_text("x");
+    hv_vault_marker marker;
+
+    ck_hv_ok(hv_storage_mem_open(&mem, &err));
+    HV_AUTO(hv_storage_close) hv_storage *thin = thin_pages_open(mem);
+    if (_i == 0) {
+        ck_hv_ok(hv_vault_marker_settle(thin, true, &marker, &err));
+    } else {
+        ck_hv_ok(mem->ops->put_new(mem, "holiday.jpg", &junk, 1, NULL, &err));
+        ck_hv_fails(HV_USAGE, hv_vault_marker_settle(thin, true, &marker, &err));
+        ck_assert_ptr_nonnull(strstr(err.msg, "holiday.jpg"));
+    }
+    ck_assert_uint_eq(thin_pages_empty(thin), 1);
+}
+END_TEST
+
 typedef struct contender {
     hv_storage *storage;
     hv_vault_marker marker;
@@ -297,6 +317,7 @@ main(void)
     tcase_add_test(tests, a_lock_that_cannot_be_made_says_where);
     tcase_add_loop_test(tests, a_marker_whose_answer_got_lost_is_found_and_kept, 0, 4);
     tcase_add_test(tests, a_refused_marker_says_where_and_why);
+    tcase_add_loop_test(tests, an_empty_page_makes_an_empty_store_neither_full_nor_a_full_one_empty, 0, 2);
     tcase_add_test(tests, those_who_make_a_vault_at_the_same_time_end_up_with_the_same_one);
     return ck_hv_run("vault", tests);
 }
