@@ -61,6 +61,7 @@ hv_rc hv_cmd_groups_ls(hv_cli *cli, hv_err *err);
 hv_rc hv_cmd_groups_translate(hv_cli *cli, hv_err *err);
 hv_rc hv_cmd_hubs(hv_cli *cli, hv_err *err);
 hv_rc hv_cmd_logs(hv_cli *cli, hv_err *err);
+hv_rc hv_cmd_metrics(hv_cli *cli, hv_err *err);
 hv_rc hv_cmd_options(hv_cli *cli, hv_err *err);
 hv_rc hv_cmd_replay(hv_cli *cli, hv_err *err);
 hv_rc hv_cmd_run(hv_cli *cli, hv_err *err);

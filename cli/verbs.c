@@ -121,6 +121,8 @@ const hv_verb hv_verbs[] = {
      .run = hv_cmd_options},
     {.name = "logs", .values = "", .help = "List the lines that run can write into its log, and what each means",
      .needs_no_options = true, .run = hv_cmd_logs},
+    {.name = "metrics", .values = "", .help = "List what run tells under /metrics, and what each means", .needs_no_options = true,
+     .run = hv_cmd_metrics},
     {.name = "completion", .values = "", .help = "Print the completion script for bash", .needs_no_options = true,
      .run = hv_cmd_completion, .details = "To use it at once: source <(hubvault completion)"},
     {.name = NULL},

@@ -22,6 +22,7 @@ _hubvault()
         doctor) verb='doctor'; break ;;
         options) verb='options'; break ;;
         logs) verb='logs'; break ;;
+        metrics) verb='metrics'; break ;;
         completion) verb='completion'; break ;;
         esac
     done
@@ -82,7 +83,7 @@ _hubvault()
     options' --format') COMPREPLY=($(compgen -W 'table markdown man' -- "$word")); return ;;
     esac
     if [[ -z $verb ]]; then
-        COMPREPLY=($(compgen -W 'run replay show verify findings index index index demo groups groups hubs segments status doctor options logs completion  --config --set --store --index --output --help --version' -- "$word"))
+        COMPREPLY=($(compgen -W 'run replay show verify findings index index index demo groups groups hubs segments status doctor options logs metrics completion  --config --set --store --index --output --help --version' -- "$word"))
         return
     fi
     case "$verb" in
@@ -103,6 +104,7 @@ _hubvault()
     doctor) flags+='  --offline' ;;&
     options) flags+='  --format' ;;&
     logs) flags+=' ' ;;&
+    metrics) flags+=' ' ;;&
     completion) flags+=' ' ;;&
     esac
     COMPREPLY=($(compgen -W "$flags --config --set --store --index --output --help --version" -- "$word"))

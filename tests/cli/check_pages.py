@@ -15,7 +15,7 @@ PAGES = {
 }
 
 # Written by hand, but for what stands between these lines.
-FINDINGS_PAGE, LOGS_PAGE = "docs/VERIFY.md", "docs/LOGS.md"
+FINDINGS_PAGE, LOGS_PAGE, METRICS_PAGE = "docs/VERIFY.md", "docs/LOGS.md", "docs/METRICS.md"
 BEGIN, END = "<!-- printed by the program: begin -->\n", "<!-- printed by the program: end -->\n"
 
 
@@ -39,6 +39,15 @@ def logs(program):
     return "\n".join(lines) + "\n"
 
 
+def metrics(program):
+    rows = [json.loads(line) for line in printed(program, ["metrics", "--output", "json"]).splitlines()]
+    lines = ["| name | type | labels | meaning |", "|---|---|---|---|"]
+    for row in rows:
+        labels = " ".join(f"`{label}`" for label in row["labels"].split())
+        lines.append(f"| `{row['name']}` | {row['type']} | {labels} | {row['help']} |")
+    return "\n".join(lines) + "\n"
+
+
 def with_printed(text, page):
     before, rest = page.read_text().split(BEGIN)
     return (before + BEGIN + "\n" + text + "\n" + END + rest.split(END)[1]).encode()
@@ -49,6 +58,7 @@ def main(program, root, write):
     pages = {name: (lambda words=words: printed(program, words)) for name, words in PAGES.items()}
     pages[FINDINGS_PAGE] = lambda: with_printed(findings(program), pathlib.Path(root, FINDINGS_PAGE))
     pages[LOGS_PAGE] = lambda: with_printed(logs(program), pathlib.Path(root, LOGS_PAGE))
+    pages[METRICS_PAGE] = lambda: with_printed(metrics(program), pathlib.Path(root, METRICS_PAGE))
     for name, make in pages.items():
         page, want = pathlib.Path(root, name), make()
         if write:
