@@ -32,6 +32,10 @@ typedef enum hv_archiver_event {
     HV_ARCHIVER_LOST,                   /* `count` partitions are not ours any more, without having been asked for */
     HV_ARCHIVER_FOLLOWED,               /* a cut that another archiver put into a partition of its own is indexed: range, count, bytes */
     HV_ARCHIVER_HEADROOM,               /* the source will expire what is not sealed in `headroom_ms` */
+    HV_ARCHIVER_CONNECTED,              /* a source tells its hubs, for the first time or again after a failure: text is where it is */
+    HV_ARCHIVER_GONE,                   /* the source does not have a hub any more; what was read of it is sealed */
+    HV_ARCHIVER_PAUSED,                 /* nothing is read, because the budget for events is used up: bytes */
+    HV_ARCHIVER_RESUMED,                /* it is read again */
 } hv_archiver_event;
 
 typedef struct hv_archiver_report {
@@ -43,7 +47,9 @@ typedef struct hv_archiver_report {
     hv_gap_cause cause;
     int64_t headroom_ms;
     const hv_index_cut *cut;            /* SEALED and ADOPTED: with its segments */
+    int64_t put_ms;                     /* SEALED: how long it took to store */
     unsigned attempts;                  /* TROUBLE: so many tries to seal a cut have failed; 0: about something else */
+    int64_t retry_ms;                   /* the next one comes then */
     const char *text;                   /* may be NULL */
     const hv_err *err;                  /* may be NULL */
 } hv_archiver_report;

@@ -179,10 +179,15 @@ handle_discovered(hv_capture *capture, const hv_tell *tell)
     const hv_archiver_config *config = hv_engine_config(capture->engine);
 
     if (tell->rc == HV_OK) {
+        if (!capture->discovered || capture->discovery_failed)
+            hv_engine_report(capture->engine, &(hv_archiver_report){.event = HV_ARCHIVER_CONNECTED,
+                .text = capture->source->ops->location(capture->source)});
+        capture->discovery_failed = false;
         capture->discovered = true;
         capture->discovered_wall_ms = hv_clock_wall_ms();
         return;
     }
+    capture->discovery_failed = true;
     hv_capture_trouble(capture, NULL, &tell->err);
     if (config->once && !capture->discovered && capture->refused) {     /* why nothing can be asked */
         keep_first_failure(capture, capture->refused_err.rc, &capture->refused_err);

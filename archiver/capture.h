@@ -153,8 +153,11 @@ struct hv_capture {
     size_t sealing_count;               /* jobs out of our hands */
     bool stopping;                      /* no more polling; seal what is open */
     bool discovered;                    /* the first look at the hubs is over */
+    bool discovery_failed;              /* the last one */
     int64_t discovered_wall_ms;         /* when the last one ended well */
     int64_t started_boot_ms, checked_boot_ms, watermarks_boot_ms;
+    int64_t budget_changed_boot_ms;     /* since when it is used up, or not any more, other than was reported; 0: as was reported */
+    bool pause_reported;
     uint64_t next_generation;
     uint64_t identity_asked;            /* number of the last question for identities */
     bool identity_open;                 /* it has no answer yet */

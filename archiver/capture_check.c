@@ -6,7 +6,7 @@
 #include "archiver/scout.h"
 #include "common/clock.h"
 
-enum { CHECK_MS = 100, WATERMARKS_MS = 2000, HEADROOM_AGAIN_MS = 5 * 60 * 1000 };
+enum { CHECK_MS = 100, PAUSE_MS = 1000, WATERMARKS_MS = 2000, HEADROOM_AGAIN_MS = 5 * 60 * 1000 };
 
 void
 hv_capture_for_each(hv_capture *capture, void (*fn)(hv_captured *captured, void *arg), void *arg)
@@ -147,6 +147,26 @@ refresh_high(hv_captured *captured, void *arg)
         captured->high = high;
 }
 
+/* A budget that is used up for a moment is how back-pressure works; for a second it is worth telling, and so is the end of that. */
+static void
+check_pause(hv_capture *capture, int64_t now)
+{
+    const hv_budget *budget = hv_engine_budget(capture->engine);
+    int64_t used = atomic_load(&budget->used);
+    bool paused = used >= budget->limit;
+
+    if (paused == capture->pause_reported) {
+        capture->budget_changed_boot_ms = 0;
+    } else if (capture->budget_changed_boot_ms == 0) {
+        capture->budget_changed_boot_ms = now;
+    } else if (now - capture->budget_changed_boot_ms >= PAUSE_MS) {
+        capture->pause_reported = paused;
+        capture->budget_changed_boot_ms = 0;
+        hv_engine_report(capture->engine, &(hv_archiver_report){.event = paused ? HV_ARCHIVER_PAUSED : HV_ARCHIVER_RESUMED,
+            .bytes = (uint64_t)used});
+    }
+}
+
 void
 hv_capture_check(hv_capture *capture)
 {
@@ -155,6 +175,7 @@ hv_capture_check(hv_capture *capture)
     if (now - capture->checked_boot_ms < CHECK_MS)
         return;
     capture->checked_boot_ms = now;
+    check_pause(capture, now);
     hv_capture_for_each(capture, check_one, &now);
     if (now - capture->watermarks_boot_ms >= WATERMARKS_MS) {
         capture->watermarks_boot_ms = now;

@@ -168,8 +168,7 @@ hv_captured_gone(hv_captured *captured)
     if (hub->gone || hub->leaving)
         return;
     hub->gone = true;
-    hv_capture_trouble(captured->capture, captured, &(hv_err){.rc = HV_NOT_FOUND,
-        .msg = "the hub does not exist any more; what was read is sealed, and it is looked for"});
+    hv_captured_report(captured, HV_ARCHIVER_GONE, &(hv_archiver_report){.count = hub->partition_count});
     for (int32_t p = 0; p < hub->partition_count; p++)
         stop_reading(hub->partitions[p], HV_CAPTURED_GONE);
     hv_scout_expect(captured->capture->scout, hub->name);

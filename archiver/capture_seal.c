@@ -141,8 +141,10 @@ retry_later(hv_captured *captured, const hv_seal_job *job, const hv_err *err)
     int64_t delay_ms = (first_ms > 0 ? first_ms : FIRST_RETRY_MS) << doublings;
 
     captured->sealing_in_engine = false;
-    captured->retry_at_boot_ms = hv_clock_boot_ms() + hv_random_jitter(delay_ms > LONGEST_RETRY_MS ? LONGEST_RETRY_MS : delay_ms);
-    hv_captured_report(captured, HV_ARCHIVER_TROUBLE, &(hv_archiver_report){.err = err, .attempts = job->attempts});
+    delay_ms = hv_random_jitter(delay_ms > LONGEST_RETRY_MS ? LONGEST_RETRY_MS : delay_ms);
+    captured->retry_at_boot_ms = hv_clock_boot_ms() + delay_ms;
+    hv_captured_report(captured, HV_ARCHIVER_TROUBLE,
+                       &(hv_archiver_report){.err = err, .attempts = job->attempts, .retry_ms = delay_ms});
 }
 
 static void
@@ -152,7 +154,7 @@ report_found(hv_captured *captured, const hv_seal_job *job)
 
     for (size_t f = 0; f < job->found_count; f++) {
         const hv_index_cut *cut = &job->found[f];
-        hv_archiver_report report = {.range = cut->range, .cut = cut};
+        hv_archiver_report report = {.range = cut->range, .cut = cut, .put_ms = job->run_ms};
         for (size_t s = 0; s < cut->segment_count; s++) {
             report.count += cut->segments[s].count;
             report.bytes += cut->segments[s].size;

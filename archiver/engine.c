@@ -97,7 +97,9 @@ upload(void *arg)
             job->done(job->done_arg, job, rc, &err);
             continue;
         }
+        int64_t began_ms = hv_clock_boot_ms();
         rc = hv_sealer_run(&sealer, job, &err);
+        job->run_ms = hv_clock_boot_ms() - began_ms;
         if (rc == HV_OK && job->found_count > 0)
             rc = hv_queue_push(engine->records, job) == HV_OK ? HV_OK : hv_err_set(&err, HV_CLOSED, "the archiver is shutting down");
         else if (rc == HV_OK)

@@ -45,6 +45,7 @@ struct hv_seal_job {
     bool adopted;                       /* what is there is not what we meant to put: look at position */
     hv_chain_cut incomplete;            /* lead != NULL: the cut at position is there but lacks siblings */
     uint64_t stored_bytes;              /* that we put */
+    int64_t run_ms;                     /* how long the last run took */
 };
 
 typedef struct hv_sealer {

@@ -202,6 +202,21 @@ open_log(const hv_cli_start *start, const hv_options *options, hv_log **ret, hv_
     return hv_log_new(&config, ret, err);
 }
 
+/* $WATCHDOG_USEC, if it is meant for this process (sd_watchdog_enabled(3)); 0: nobody watches. */
+static int64_t
+watchdog_ms(const hv_cli_start *start)
+{
+    const char *interval = start->environment("WATCHDOG_USEC"), *pid = start->environment("WATCHDOG_PID");
+    int64_t us = 0, wanted_pid = getpid();
+    hv_err err;
+
+    if (interval == NULL || hv_args_parse_number(interval, "WATCHDOG_USEC", 1, INT64_MAX, &us, &err) != HV_OK)
+        return 0;
+    if (pid != NULL && hv_args_parse_number(pid, "WATCHDOG_PID", 1, INT64_MAX, &wanted_pid, &err) != HV_OK)
+        return 0;
+    return wanted_pid == getpid() ? us / 1000 : 0;
+}
+
 static hv_rc
 check_values(const hv_verb *verb, const hv_args *args, hv_err *err)
 {
@@ -233,6 +248,12 @@ run_verb(const hv_cli_start *start, const hv_verb *verb, hv_args *args, hv_err *
     hv_out_start(&out, start->to, output != NULL && strcmp(output, "json") == 0);
     hv_cli cli = {.options = &options, .args = args, .out = &out, .to = start->to, .notes = start->notes, .terminal = start->terminal,
                   .log = log, .config = config};
+    if (!verb->needs_no_options) {
+        cli.notify_socket = start->environment("NOTIFY_SOCKET");
+        if (cli.notify_socket != NULL && *cli.notify_socket == '\0')
+            cli.notify_socket = NULL;
+        cli.watchdog_ms = watchdog_ms(start);
+    }
     rc = verb->run(&cli, err);
     hv_err lost;
     hv_rc finished = hv_out_finish(&out, &lost);

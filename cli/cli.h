@@ -22,6 +22,8 @@ typedef struct hv_cli {
     bool terminal;                      /* notes go to a terminal */
     hv_log *log;                        /* on notes, as the options say */
     const char *config;                 /* path of the configuration file that was read; NULL: none */
+    const char *notify_socket;          /* of a service manager that wants to be told how we are; NULL: none */
+    int64_t watchdog_ms;                /* how often it wants a sign of life at least; 0: never */
 } hv_cli;
 
 typedef struct hv_verb {

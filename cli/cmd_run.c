@@ -65,7 +65,8 @@ hv_cmd_run(hv_cli *cli, hv_err *err)
         return rc;
     log_start(cli);
     hv_service_config config = {.options = cli->options, .log = cli->log, .once = hv_args_has(cli->args, "--once"),
-        .stop = hv_stop_signals_flag(signals), .progress = show_progress, .progress_arg = &progress};
+        .stop = hv_stop_signals_flag(signals), .progress = show_progress, .progress_arg = &progress, .notify_socket = cli->notify_socket,
+        .watchdog_ms = cli->watchdog_ms};
     rc = hv_service_run(&config, &totals, err);
     hv_progress_clear(&progress);
     if (rc == HV_OK || totals.partitions > 0)

@@ -16,6 +16,13 @@
     X(STARTED, INFO, "started", "capture has begun", \
       "vault store index sources assignment max_bytes max_age_ms memory_bytes uploaders follow_ms headroom_warning_ms", \
       "Vault and index are open and the archiver runs. The numbers are the limits in effect.") \
+    X(READY, INFO, "ready", "capture runs", "hubs partitions assigned behind after_ms", \
+      "Every source has told its hubs, and it is known where their partitions go on; with a group, our share of them too. " \
+      "The service manager is told now.") \
+    X(STOPPING, INFO, "stopping", "capture is to end: what is open is sealed", "", "SIGTERM or SIGINT has come.") \
+    X(THREAD_STALLED, ERROR, "thread-stalled", "a thread shows no progress", "threads thread silent_ms watchdog", \
+      "A store, a disk or hubvault itself hangs. With `watchdog=withheld` the service manager gets no more signs of life and will " \
+      "restart the service, which loses nothing. Said once a minute.") \
     X(ENDED, INFO, "ended", "capture has ended", \
       "hubs partitions events cuts adopted gap_offsets bytes_in bytes_stored stopped abandoned ran_ms", \
       "Everything that was read is sealed, or is still in the hubs. The numbers are totals since the start.") \
@@ -23,23 +30,36 @@
       "The local disk was lost or is new. Capture begins when the index is there again.") \
     X(INDEX_REBUILT, INFO, "index-rebuilt", "index is rebuilt", "cuts events problems took_ms", \
       "Problems are partitions whose chain of segments has a hole or a damaged segment; 'hubvault verify' says which.") \
+    X(SOURCE_CONNECTED, INFO, "source-connected", "source has told its hubs", "source", \
+      "For the first time, or again after a failure that was told as trouble.") \
     X(HUB_CAPTURED, INFO, "hub-captured", "hub is captured", "hub incarnation partitions", \
       "A hub was found, or has more partitions, and is captured from now on.") \
+    X(HUB_GONE, WARNING, "hub-gone", "hub does not exist any more; what was read is sealed", "hub incarnation partitions", \
+      "It was deleted, or our right to see it was. It is looked for; when it is there again, capture goes on or begins a new incarnation.") \
     X(HUB_RE_CREATED, WARNING, "hub-re-created", "hub is another one now and is captured from offset 0", \
       "hub incarnation partitions cause?", \
       "A hub was deleted and created again. The new one is a new incarnation; the segments of the old one stay.") \
     X(CUT_SEALED, INFO, "cut-sealed", "cut is durable and indexed", \
-      "hub incarnation partition segment first end events bytes", \
-      "Offsets from first up to, and without, end are in the store. `segment` is the name of the lead there, as 'hubvault show' and " \
-      "'hubvault segments' print it.") \
+      "hub incarnation partition segment sha256? segments? first end events bytes put_ms", \
+      "Offsets from first up to, and without, end are in the store. `segment` is the name of the lead there and `sha256` that of its " \
+      "bytes, as 'hubvault segments' prints them; `segments` counts it and its siblings, one per further class.") \
     X(CUT_ADOPTED, INFO, "cut-adopted", "cut of another archiver or an earlier life is indexed", \
-      "hub incarnation partition segment first end events bytes", \
+      "hub incarnation partition segment sha256? segments? first end events bytes", \
       "The store had a cut at this place already, from another archiver or from before a crash. What is there counts.") \
     X(CUT_FOLLOWED, DEBUG, "cut-followed", "cut of another archiver is indexed", \
       "hub incarnation partition segment first end events bytes", \
       "A partition that another archiver captures has gone on, and the index of this one has it.") \
     X(GAP_DECLARED, WARNING, "gap-declared", "offsets hold no event", "hub incarnation partition first end cause", \
       "These offsets will never hold an event in the vault. The causes are listed in ARCHITECTURE.md.") \
+    X(STORE_SLOW, WARNING, "store-slow", "store took long for a cut", "segment bytes put_ms", \
+      "More than 10 seconds. Nothing has failed, but when all uploaders are busy reading stops.") \
+    X(POLLING_PAUSED, WARNING, "polling-paused", "nothing is read: the memory for events is used up", "memory_bytes", \
+      "For a second or longer. The store does not keep up with the source, or archiver.memory is small for the number of partitions. " \
+      "Nothing is dropped, the hubs keep it.") \
+    X(POLLING_RESUMED, INFO, "polling-resumed", "there is room for events again", "memory_bytes", "For a second now.") \
+    X(RETRY, WARNING, "retry", "cut is not stored yet and is tried again", \
+      "hub incarnation partition attempts retry_ms error", \
+      "So many tries have failed, and the next one comes in retry_ms, which doubles up to 30 seconds. The events stay in memory, and in the hub.") \
     X(TROUBLE, WARNING, "trouble", "something failed and is tried again", "hub? incarnation? partition? error", \
       "Nothing is lost; it is tried again until it works.") \
     X(PARTITION_STOPPED, ERROR, "partition-stopped", "partition is not captured until an operator acts", \

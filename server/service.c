@@ -4,23 +4,22 @@
  */
 #include "server/service.h"
 
+#include <inttypes.h>
 #include <stdio.h>
 #include <stdlib.h>
-#include <time.h>
 
 #include "archiver/rebuild.h"
 #include "common/clock.h"
 #include "segment/names.h"
 #include "server/log_events.h"
 #include "server/report_log.h"
+#include "server/service_watch.h"
 #include "server/snapshots.h"
 #include "server/sources.h"
 #include "server/vault.h"
 #include "storage/listing.h"
 
 enum {
-    TICK_MS = 20,
-    CHECK_READERS_MS = 60 * 60 * 1000,
     PATIENCE_MS = 20000,
     GIVE_UP_AFTER = 3,                  /* times source.timeout */
     PUT_DEADLINE_MS = 120000,           /* capture protocol: an incomplete foreign cut is left alone for two of these */
@@ -45,10 +44,18 @@ index_is_lost(const hv_vault *vault, bool *ret, hv_err *err)
     return HV_OK;
 }
 
-static hv_rc
-rebuild_if_lost(const hv_service_config *config, const hv_vault *vault, hv_err *err)
+static void
+rebuild_progress(void *arg, const hv_rebuild_facts *so_far)
 {
-    hv_rebuild_config rebuild = {.storage = vault->storage, .vault = vault->marker.vault, .index = vault->index, .stop = config->stop};
+    hv_supervision_progress(arg);
+    hv_supervision_status(arg, "rebuilding the index: %" PRId64 " cuts so far", so_far->cuts);
+}
+
+static hv_rc
+rebuild_if_lost(const hv_service_config *config, const hv_vault *vault, hv_supervision *supervision, hv_err *err)
+{
+    hv_rebuild_config rebuild = {.storage = vault->storage, .vault = vault->marker.vault, .index = vault->index, .stop = config->stop,
+        .progress = rebuild_progress, .arg = supervision};
     hv_rebuild_facts facts = {0};
     bool lost = false;
 
@@ -112,30 +119,12 @@ log_end(hv_log *log, const hv_archiver_totals *totals, int64_t ran_ms)
              HV_LOG_N("stopped", totals->stopped), HV_LOG_N("abandoned", totals->abandoned), HV_LOG_N("ran_ms", ran_ms));
 }
 
-static void
-watch(const hv_service_config *config, hv_archiver *archiver, hv_index *index)
+static hv_rc
+open_supervision(const hv_service_config *config, hv_supervision **ret, hv_err *err)
 {
-    int64_t readers_checked = hv_clock_boot_ms();
-    bool stopped = false;
+    hv_supervision_config made = {.socket = config->notify_socket, .watchdog_ms = config->watchdog_ms, .log = config->log};
 
-    while (!hv_archiver_ended(archiver)) {
-        hv_archiver_totals totals;
-        hv_err err;
-        int freed;
-        (void)nanosleep(&(struct timespec){.tv_nsec = TICK_MS * 1000000L}, NULL);
-        if (config->progress != NULL) {
-            hv_archiver_totals_read(archiver, &totals);
-            config->progress(config->progress_arg, &totals);
-        }
-        if (atomic_load(config->stop) && !stopped) {
-            stopped = true;
-            hv_archiver_stop(archiver);
-        }
-        if (hv_clock_boot_ms() - readers_checked >= CHECK_READERS_MS) {
-            readers_checked = hv_clock_boot_ms();
-            (void)!hv_index_check_readers(index, &freed, &err);         /* a failed check costs disk space, nothing else */
-        }
-    }
+    return hv_supervision_new(&made, ret, err);
 }
 
 hv_rc
@@ -144,15 +133,18 @@ hv_service_run(const hv_service_config *config, hv_archiver_totals *ret, hv_err 
     HV_AUTO(hv_vault_close) hv_vault *vault = NULL;
     HV_AUTO(hv_sources_close) hv_sources *sources = NULL;
     HV_AUTO(hv_snapshots_close) hv_snapshot_service *snapshots = NULL;
+    HV_AUTO(hv_supervision_free) hv_supervision *supervision = NULL;
     hv_archiver *archiver = NULL;
     int64_t began_ms = hv_clock_boot_ms();
 
+    hv_rc rc = open_supervision(config, &supervision, err);
     /* Before the vault: a wrong credential must not leave an empty vault behind. */
-    hv_rc rc = hv_sources_open(config->options, &sources, err);
+    if (rc == HV_OK)
+        rc = hv_sources_open(config->options, &sources, err);
     if (rc == HV_OK)
         rc = hv_vault_open(config->options, HV_VAULT_WRITE | HV_VAULT_CREATE, &vault, err);
     if (rc == HV_OK)
-        rc = rebuild_if_lost(config, vault, err);
+        rc = rebuild_if_lost(config, vault, supervision, err);
     if (rc == HV_CLOSED && atomic_load(config->stop)) {         /* told to stop; the next start begins the rebuild again */
         *ret = (hv_archiver_totals){0};
         return HV_OK;
@@ -169,7 +161,8 @@ hv_service_run(const hv_service_config *config, hv_archiver_totals *ret, hv_err 
     if (rc != HV_OK)
         return rc;
     log_start(config, vault, &made);
-    watch(config, archiver, vault->index);
+    hv_service_watch_run(&(hv_service_watch){.config = config, .archiver = archiver, .index = vault->index, .supervision = supervision,
+        .group = made.memberships != NULL, .began_boot_ms = began_ms});
     rc = hv_archiver_join(archiver, ret, err);
     if (config->once)
         hv_snapshots_take(snapshots);

@@ -28,7 +28,7 @@ typedef struct rig {
     hv_source *source;
     hv_archiver_config config;
     rig_log log[3][RIG_PARTITIONS];     /* by incarnation - 1, and partition, of the hub "orders" */
-    _Atomic int reports[HV_ARCHIVER_HEADROOM + 1];      /* how many of each; archivers of all threads report */
+    _Atomic int reports[HV_ARCHIVER_RESUMED + 1];      /* how many of each; archivers of all threads report */
     char last_text[1024];               /* of the last report that had an error; while the archiver runs see rig_has_said() */
 } rig;
 

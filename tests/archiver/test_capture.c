@@ -311,6 +311,7 @@ START_TEST(a_hub_that_vanishes_and_returns_as_another_while_running_is_a_new_inc
     rig_produce(r, 2, 0, 300);
     wait_for_position(2, 0, 300);
     end_running(archiver);
+    ck_assert_int_eq(r->reports[HV_ARCHIVER_GONE], 1);
     rig_check_all_captured(r);
     ck_assert_int_eq(rig_position(r, 2, 0), 300);
 }

@@ -51,6 +51,14 @@ totals(void)
     return now;
 }
 
+static void
+wait_for_report(hv_archiver_event event)
+{
+    for (int i = 0; i < 1000 && r->reports[event] == 0; i++)
+        usleep(10000);
+    ck_assert_int_eq(r->reports[event], 1);
+}
+
 START_TEST(a_slow_store_stops_polling_keeps_memory_in_the_budget_and_loses_nothing)
 {
     int64_t most = 0, before = -1;
@@ -75,7 +83,10 @@ START_TEST(a_slow_store_stops_polling_keeps_memory_in_the_budget_and_loses_nothi
     ck_assert_msg(most <= BUDGET + 4 * BLOCK, "%lld of %d bytes", (long long)most, BUDGET);
     ck_assert_int_eq(totals().cuts, 0);
     ck_assert_int_eq(r->reports[HV_ARCHIVER_STOPPED], 0);
+    wait_for_report(HV_ARCHIVER_PAUSED);
+    ck_assert_int_eq(r->reports[HV_ARCHIVER_RESUMED], 0);
     atomic_store(&slow.put_ms, 0);
+    wait_for_report(HV_ARCHIVER_RESUMED);
     hv_archiver_stop(archiver);
     ck_hv_ok(hv_archiver_join(archiver, NULL, &err));
     rig_check(r);                       /* what was read is sealed, the rest is still in the hub */

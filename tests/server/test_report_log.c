@@ -8,6 +8,8 @@
 #include "tests/harness/check_hv.h"
 
 static const hv_partition orders = {.hub = "orders", .incarnation = 2, .number = 7};
+static hv_index_segment lead = {.sha256 = {0xab, 0xcd}};
+static const hv_index_cut cut = {.range = {5, 9}, .segments = &lead, .segment_count = 1};
 static hv_err failure = {.rc = HV_IO, .msg = "no luck"};
 
 /* One line of JSON. */
@@ -79,6 +81,12 @@ START_TEST(every_report_becomes_a_line_with_the_fields_of_its_row)
         {.event = HV_ARCHIVER_LOST, .count = 3},
         {.event = HV_ARCHIVER_FOLLOWED, .partition = &orders, .range = {5, 9}, .count = 4, .bytes = 100},
         {.event = HV_ARCHIVER_HEADROOM, .partition = &orders, .headroom_ms = 3},
+        {.event = HV_ARCHIVER_TROUBLE, .partition = &orders, .err = &failure, .attempts = 3, .retry_ms = 400},
+        {.event = HV_ARCHIVER_CONNECTED, .text = "kafka:127.0.0.1:1"},
+        {.event = HV_ARCHIVER_GONE, .partition = &orders, .count = 3},
+        {.event = HV_ARCHIVER_PAUSED, .bytes = 100},
+        {.event = HV_ARCHIVER_RESUMED, .bytes = 100},
+        {.event = HV_ARCHIVER_SEALED, .partition = &orders, .range = {5, 9}, .count = 4, .bytes = 100, .cut = &cut, .put_ms = 5},
     };
 
     for (size_t i = 0; i < sizeof reports / sizeof *reports; i++) {
@@ -91,12 +99,27 @@ END_TEST
 
 START_TEST(a_sealed_cut_is_told_with_the_name_of_its_segment)
 {
-    char *line = line_of(&(hv_archiver_report){.event = HV_ARCHIVER_SEALED, .partition = &orders, .range = {5, 9}, .count = 4, .bytes = 100},
+    char *line = line_of(&(hv_archiver_report){.event = HV_ARCHIVER_SEALED, .partition = &orders, .range = {5, 9}, .count = 4, .bytes = 100, .cut = &cut},
                          HV_LOG_INFO);
 
     ck_assert_ptr_nonnull(strstr(line, "\"segment\":\"segments/hub=orders/incarnation=2/partition=7/00000000000000000005.avro\""));
-    ck_assert_ptr_nonnull(strstr(line, "\"first\":5,\"end\":9,\"events\":4,\"bytes\":100"));
+    ck_assert_ptr_nonnull(strstr(line, "\"sha256\":\"abcd0000"));
     free(line);
+}
+END_TEST
+
+START_TEST(a_cut_that_took_long_to_store_is_told_once_more)
+{
+    hv_archiver_report report = {.event = HV_ARCHIVER_SEALED, .partition = &orders, .range = {5, 9}, .count = 4, .put_ms = 9999};
+    char *quick = line_of(&report, HV_LOG_WARNING);
+
+    report.put_ms = 10000;
+    char *slow = line_of(&report, HV_LOG_WARNING);
+    ck_assert_str_eq(quick, "");
+    expect_fields(slow);
+    ck_assert_ptr_nonnull(strstr(slow, "\"event\":\"store-slow\""));
+    free(quick);
+    free(slow);
 }
 END_TEST
 
@@ -116,6 +139,7 @@ main(void)
 
     tcase_add_test(tests, every_report_becomes_a_line_with_the_fields_of_its_row);
     tcase_add_test(tests, a_sealed_cut_is_told_with_the_name_of_its_segment);
+    tcase_add_test(tests, a_cut_that_took_long_to_store_is_told_once_more);
     tcase_add_test(tests, what_the_level_leaves_out_is_not_written);
     return ck_hv_run("report_log", tests);
 }

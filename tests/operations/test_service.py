@@ -1,0 +1,149 @@
+"""The real program as a service: what it writes into its log, and what it tells the service manager."""
+import os
+import subprocess
+import time
+import unittest
+
+import service_bed
+
+
+class Case(unittest.TestCase):
+    def setUp(self):
+        self.bed = service_bed.Bed()
+        self.addCleanup(self.bed.close)
+        self.hub = self.bed.hub
+
+
+class Log(Case):
+    def test_each_line_of_a_run_has_the_fields_of_its_row_and_joins_its_segment(self):
+        rows = {row["event"]: row for row in self.bed.query("logs")}
+        self.hub.tell("topic orders 2")
+        self.hub.tell("fill orders 0 50 100")
+        self.bed.configure(segment_max__age="1s")
+        service = self.bed.start()
+        sealed = service.wait("cut-sealed", hub="orders", partition=0)
+        service.stop()
+        order = [line["event"] for line in service.lines]
+        self.assertEqual([event for event in order if event in ("starting", "started", "ready", "stopping", "ended")],
+                         ["starting", "started", "ready", "stopping", "ended"])
+        for line in service.lines:
+            row = rows[line["event"]]
+            fields = row["fields"].split()
+            self.assertEqual((line["level"], line["msg"]), (row["level"], row["msg"]))
+            self.assertLessEqual({field for field in fields if not field.endswith("?")}, line.keys())
+            self.assertLessEqual(line.keys() - {"time", "level", "event", "msg", "suppressed"}, {field.rstrip("?") for field in fields})
+        segment = next(row for row in self.bed.query("segments", "orders") if row["name"] == sealed["segment"])
+        self.assertEqual((segment["first_offset"], segment["end_offset"], segment["events"], segment["stored_bytes"], segment["sha256"]),
+                         (sealed["first"], sealed["end"], sealed["events"], sealed["bytes"], sealed["sha256"]))
+        shown = {row["segment"] for row in self.bed.query("show", "orders", "0", str(sealed["first"]))}
+        self.assertEqual(shown, {sealed["segment"]})
+        ended = service.all("ended")[0]
+        self.assertEqual((ended["events"], ended["hubs"], ended["partitions"], ended["stopped"]), (50, 1, 2, 0))
+
+    def test_in_the_journal_lines_begin_with_a_priority_and_have_no_time(self):
+        self.bed.configure()
+        service = self.bed.start(journal=True)
+        service.wait("started")
+        service.stop()
+        for raw, line in zip(service.raw, service.lines):
+            self.assertEqual(raw[:3], {"error": "<3>", "warning": "<4>", "info": "<6>", "debug": "<7>"}[line["level"]])
+            self.assertNotIn("time", line)
+
+    def test_another_stream_than_the_journal_gets_the_time(self):
+        self.bed.configure()
+        service = self.bed.start({"JOURNAL_STREAM": "1:1"})
+        service.wait("started")
+        service.stop()
+        self.assertTrue(all(raw.startswith("{") and "time" in line for raw, line in zip(service.raw, service.lines)))
+
+    def test_a_secret_is_in_no_line(self):
+        secret = self.bed.folder / "secret"
+        secret.write_text("Endpoint=sb://127.0.0.1/;SharedAccessKeyName=k;SharedAccessKey=c2VjcmV0LXdvcmQ=\n")
+        self.bed.configure(log_level="debug", source_timeout="1s", source_auth="connection-string", source_tls="no", source_connection__string__file=secret)
+        service = self.bed.start()
+        service.wait("trouble")
+        service.stop(None)
+        self.assertNotIn("c2VjcmV0", "".join(service.raw))
+
+
+class ServiceManager(Case):
+    def supervise(self, address=None, watchdog_ms=None, **more):
+        manager = self.bed.manager(address)
+        environment = {"NOTIFY_SOCKET": manager.address, **more}
+        if watchdog_ms is not None:
+            environment["WATCHDOG_USEC"] = str(watchdog_ms * 1000)
+        return manager, self.bed.start(environment)
+
+    def test_ready_is_said_when_capture_runs_and_stopping_at_the_end(self):
+        self.hub.tell("topic orders 2")
+        self.bed.configure()
+        manager, service = self.supervise()
+        service_bed.wait_until(lambda: manager.count("READY=1"), "READY=1", service.raw)
+        ready_at = next(at for at, message in manager.messages if message == "READY=1")
+        self.assertTrue(service.all("hub-captured", hub="orders"))
+        service.wait("ready")
+        service_bed.wait_until(lambda: manager.count("STATUS=capturing 1 hubs, 2 partitions"), "a status", service.raw)
+        service.stop()
+        stopping_at = next(at for at, message in manager.messages if message == "STOPPING=1")
+        self.assertLess(ready_at, stopping_at)
+        self.assertEqual(manager.count("READY=1"), 1)
+
+    def test_without_a_broker_it_is_not_ready_and_asks_for_time(self):
+        self.bed.configure(source_bootstrap="127.0.0.1:1", source_timeout="1s")
+        manager, service = self.supervise()
+        service_bed.wait_until(lambda: manager.count("EXTEND_TIMEOUT_USEC=") >= 2, "a wish for time", service.raw)
+        self.assertEqual(manager.count("STATUS=waiting for the source"), 1)
+        self.assertEqual(manager.count("READY=1"), 0)
+        service.stop(None)
+
+    def test_an_abstract_socket_works_as_well(self):
+        self.bed.configure()
+        manager, service = self.supervise(f"@hubvault-service-{os.getpid()}")
+        service_bed.wait_until(lambda: manager.count("READY=1"), "READY=1", service.raw)
+        service.stop()
+
+    def test_a_thread_that_hangs_ends_the_signs_of_life_and_going_on_brings_them_back(self):
+        shaking = self.bed.folder / "shaking"
+        shaking.write_text("0 0")
+        self.hub.tell("topic orders 1")
+        self.bed.configure(segment_max__age="1s")
+        manager, service = self.supervise(watchdog_ms=1000, LD_PRELOAD=str(service_bed.SHAKEN), SHAKEN=str(shaking))
+        service_bed.wait_until(lambda: manager.count("WATCHDOG=1") >= 3, "signs of life", service.raw)
+        shaking.write_text("600000 0")
+        self.hub.tell("fill orders 0 10 100")
+        stalled = service.wait("thread-stalled", watchdog="withheld")
+        self.assertRegex(stalled["thread"], "^uploader-")
+        since = time.monotonic()
+        time.sleep(1.2)
+        self.assertEqual(manager.count("WATCHDOG=1", since), 0)
+        self.assertEqual(manager.count("STATUS=thread uploader-"), manager.count("STATUS=thread "))
+        self.assertGreaterEqual(manager.count("STATUS=thread "), 1)
+        shaking.write_text("0 0")
+        service_bed.wait_until(lambda: manager.count("WATCHDOG=1", since), "a sign of life", service.raw)
+        service.wait("cut-sealed", hub="orders")
+        service.stop()
+
+    def test_a_stopped_process_gives_no_sign_of_life(self):
+        self.bed.configure()
+        manager, service = self.supervise(watchdog_ms=400)
+        service_bed.wait_until(lambda: manager.count("WATCHDOG=1") >= 2, "signs of life", service.raw)
+        service.process.send_signal(19)
+        time.sleep(0.2)
+        since = time.monotonic()
+        time.sleep(0.6)
+        self.assertEqual(manager.count("WATCHDOG=1", since), 0)
+        service.process.send_signal(18)
+        service_bed.wait_until(lambda: manager.count("WATCHDOG=1", since), "a sign of life", service.raw)
+        service.stop()
+
+    def test_a_watchdog_of_another_process_gets_no_sign_of_life(self):
+        self.bed.configure()
+        manager, service = self.supervise(watchdog_ms=100, WATCHDOG_PID="1")
+        service_bed.wait_until(lambda: manager.count("READY=1"), "READY=1", service.raw)
+        time.sleep(0.3)
+        self.assertEqual(manager.count("WATCHDOG=1"), 0)
+        service.stop()
+
+
+if __name__ == "__main__":
+    unittest.main()
