@@ -1,7 +1,7 @@
 /*
  * The index at scale: recording, opening, lookups by offset and by time, cold and warm, and rebuilding from a folder.
  *
- *     index_scale [--dir DIR] [--segments N] [--blocks N] [--partitions N] [--lookups N] [--rebuild] [--keep]
+ *     index_scale [--dir DIR] [--segments N] [--blocks N] [--partitions N] [--lookups N] [--per-call N] [--rebuild] [--keep]
  *
  * Without --rebuild: an index of N segments (1,000,000 of 100 blocks over 1,000 partitions if not said), one segment per cut, recorded as
  * capture does, the partitions in turn. The events of a cut spread over a minute around their own time, and one cut in a thousand has an event
@@ -43,6 +43,7 @@ typedef struct scale_bench {
     char path[400];                     /* of the index now */
     char vault[400];
     int64_t segments, blocks, partitions, lookups;
+    int64_t per_call;                   /* cuts recorded by one call, up to PER_CALL */
     bool rebuild, keep;
     uint64_t random;
 } scale_bench;
@@ -192,7 +193,7 @@ record(scale_bench *bench)
     must(blocks != NULL, "memory");
     for (int64_t done = 0; done < bench->segments;) {
         size_t count = 0;
-        for (; count < PER_CALL && done < bench->segments; count++, done++) {
+        for (; count < (size_t)bench->per_call && done < bench->segments; count++, done++) {
             hv_segment_header header;
             partitions[count] = partition_of(done % bench->partitions);
             make_header(bench, &partitions[count], done / bench->partitions, &header, blocks);
@@ -540,7 +541,7 @@ parse(scale_bench *bench, int argc, char **argv)
         const char *name;
         int64_t *number;
     } numbers[] = {{"--segments", &bench->segments}, {"--blocks", &bench->blocks}, {"--partitions", &bench->partitions},
-                   {"--lookups", &bench->lookups}};
+                   {"--lookups", &bench->lookups}, {"--per-call", &bench->per_call}};
 
     for (int i = 1; i < argc; i++) {
         bool known = false;
@@ -560,18 +561,20 @@ parse(scale_bench *bench, int argc, char **argv)
     }
     bench->partitions = bench->partitions < bench->segments ? bench->partitions : bench->segments;
     bench->segments -= bench->segments % bench->partitions;
-    return true;
+    return bench->per_call <= PER_CALL;
 }
 
 int
 main(int argc, char **argv)
 {
-    scale_bench bench = {.dir = ".", .segments = 1000000, .blocks = 100, .partitions = 1000, .lookups = 20000};
+    scale_bench bench = {.dir = ".", .segments = 1000000, .blocks = 100, .partitions = 1000, .lookups = 20000,
+        .per_call = PER_CALL};
     char work[300];
     double load[1] = {0};
 
     if (!parse(&bench, argc, argv)) {
-        fprintf(stderr, "usage: index_scale [--dir DIR] [--segments N] [--blocks N] [--partitions N] [--lookups N] [--rebuild] [--keep]\n");
+        fprintf(stderr, "usage: index_scale [--dir DIR] [--segments N] [--blocks N] [--partitions N] [--lookups N] [--per-call N] [--rebuild] "
+                        "[--keep]\n");
         return 2;
     }
     setvbuf(stdout, NULL, _IOLBF, 0);

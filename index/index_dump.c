@@ -12,6 +12,7 @@ typedef struct dump {
     void (*put)(void *arg, const char *line);
     void *arg;
     hv_buf line;
+    hv_ix_table table;                  /* of the segment whose pieces are read */
     const char *db;
 } dump;
 
@@ -142,12 +143,14 @@ static hv_rc
 dump_blocks(dump *to, hv_ix_scan *scan, const hv_partition *partition, hv_err *err)
 {
     hv_index_segment segment = {.blocks = NULL};
-    hv_rc rc = hv_ix_read_blocks(&scan->entries.value, &segment, err);
+    hv_rc rc = hv_ix_table_add(&to->table, &scan->entries, err);
 
+    if (rc == HV_OK && to->table.left == 0)
+        rc = hv_ix_table_end(&to->table, &segment, err);
     for (size_t i = 0; rc == HV_OK && i < segment.block_count; i++) {
         const hv_index_block *block = &segment.blocks[i];
         begin_line(to, partition, first_of(scan->entries.key));
-        add_segment_key(to, scan->entries.key);
+        add_segment_key(to, hv_slice_of(to->table.segment.bytes, to->table.segment.len));
         hv_buf_printf(&to->line, " #%zu position=%" PRIu64 " length=%" PRIu32 " first=%" PRId64 " count=%" PRId32 " min=%" PRId64
                       " max=%" PRId64, i, block->position, block->length, block->first_offset, block->count,
                       block->min_timestamp_ms, block->max_timestamp_ms);
@@ -200,7 +203,7 @@ static const struct {
     {.db = HV_IX_PARTITIONS, .min_key = HV_IX_PARTITION_BYTES, .max_key = HV_IX_PARTITION_BYTES, .entry = dump_facts},
     {.db = HV_IX_CUTS, .min_key = HV_IX_CUT_BYTES, .max_key = HV_IX_CUT_BYTES, .entry = dump_cut},
     {.db = HV_IX_SEGMENTS, .min_key = HV_IX_CUT_BYTES + 1, .max_key = HV_IX_CUT_BYTES + HV_CLASS_SIZE, .entry = dump_segment},
-    {.db = HV_IX_BLOCKS, .min_key = HV_IX_CUT_BYTES + 1, .max_key = HV_IX_CUT_BYTES + HV_CLASS_SIZE, .entry = dump_blocks},
+    {.db = HV_IX_BLOCKS, .min_key = HV_IX_CUT_BYTES + 5, .max_key = HV_IX_CUT_BYTES + 4 + HV_CLASS_SIZE, .entry = dump_blocks},
     {.db = HV_IX_GAPS, .min_key = HV_IX_CUT_BYTES, .max_key = HV_IX_CUT_BYTES, .entry = dump_gaps},
     {.db = HV_IX_TIMES, .min_key = HV_IX_PARTITION_BYTES + 9, .max_key = HV_IX_PARTITION_BYTES + 9, .entry = dump_times},
 };
@@ -257,6 +260,8 @@ dump_kind(dump *to, size_t kind, hv_err *err)
         if (rc == HV_OK)
             rc = hv_ix_scan_next(&scan, &found, err);
     }
+    if (rc == HV_OK && to->table.left > 0)
+        rc = hv_err_set(err, HV_CORRUPT, "the last block table ends early: rebuild the index");
     return rc == HV_OK ? check_count(to, kinds[kind].db, seen, err) : rc;
 }
 
@@ -264,7 +269,8 @@ hv_rc
 hv_index_dump(hv_index *index, void (*put)(void *arg, const char *line), void *arg, hv_err *err)
 {
     HV_AUTO(hv_ix_end) hv_ix_txn txn = {.index = NULL};
-    dump to = {.txn = &txn, .put = put, .arg = arg, .line = HV_BUF_INIT(64 << 10), .db = hv_ix_db_name(HV_IX_INCARNATIONS)};
+    dump to = {.txn = &txn, .put = put, .arg = arg, .line = HV_BUF_INIT(64 << 10), .table = HV_IX_TABLE_INIT,
+               .db = hv_ix_db_name(HV_IX_INCARNATIONS)};
 
     hv_rc rc = hv_ix_read(index, &txn, err);
     if (rc == HV_OK) {
@@ -279,5 +285,6 @@ hv_index_dump(hv_index *index, void (*put)(void *arg, const char *line), void *a
         rc = dump_kind(&to, i, err);
     }
     hv_buf_free(&to.line);
+    hv_buf_free(&to.table.bytes);
     return rc;
 }

@@ -112,6 +112,27 @@ hv_rc hv_ix_scan_next(hv_ix_scan *scan, bool *found, hv_err *err) HV_MUST_USE;
 /* The partition of the entry: for databases whose keys have one. */
 hv_rc hv_ix_scan_partition(const hv_ix_scan *scan, hv_partition *ret, hv_err *err) HV_MUST_USE;
 
+/* ---- block tables in pieces ---- */
+
+size_t hv_ix_piece_count(size_t table_len);
+void hv_ix_write_piece(hv_buf *to, hv_slice table, size_t number);
+
+/* A table while its pieces are put together. */
+typedef struct hv_ix_table {
+    hv_ix_key segment;                  /* whose it is */
+    hv_buf bytes;
+    uint64_t added, left;               /* pieces that are there, and that have to follow */
+} hv_ix_table;
+
+#define HV_IX_TABLE_INIT {.bytes = HV_BUF_INIT(HV_IX_MAX_VALUE)}
+
+/* The piece that the cursor over "blocks" stands on: the next one, or the first one of a table when the one before is whole. It is whole
+ * when none is left. HV_CORRUPT for any other. */
+hv_rc hv_ix_table_add(hv_ix_table *table, hv_ix_cursor *piece, hv_err *err) HV_MUST_USE;
+
+/* The blocks of a table that is whole; `ret->blocks` is allocated. */
+hv_rc hv_ix_table_end(hv_ix_table *table, hv_index_segment *ret, hv_err *err) HV_MUST_USE;
+
 /* ---- cuts ---- */
 
 /* HV_CORRUPT unless the cut is complete in itself. The sorted list of all its gaps is allocated. */

@@ -8,7 +8,7 @@
  *   "partitions"    hub:be32 inc:be32 part:be32                 ten facts, be64 each
  *   "cuts"          ... first:be64                              end:be64 segments:be32 has-gaps:u8 times
  *   "segments"      ... first:be64 0 | 1 class                  class, flags, sizes, hashes, counts, times
- *   "blocks"        as "segments"                               the packed block table
+ *   "blocks"        as "segments", n:be32                       left:be24, and a piece of the packed block table (index_blocks.c)
  *   "gaps"          ... first:be64                              the packed gaps of the cut and of its siblings
  *   "times"         hub:be32 inc:be32 part:be32 level:u8 n:be64 times
  *
@@ -19,8 +19,8 @@
  * keys are big-endian because LMDB compares keys as bytes; no timestamp is part of a key, so no key is signed.
  *
  * A vault of a million segments has a hundred million blocks, so these are packed: numbers as differences to the block before, in
- * groups of seven bits. A block takes about 45 bytes, of which 32 are its hash (with whole
- * pages of LMDB around it 87 where a segment has 100: bench/index_speed.c). Gaps of a compacted hub can be as many as its
+ * groups of seven bits. A block takes about 45 bytes, of which 32 are its hash; what stands around it in LMDB is measured by
+ * bench/index_scale.c, and bounded by tests/index/test_index_blocks.c. Gaps of a compacted hub can be as many as its
  * events, so they are packed the same way, one value per cut, at about 5 bytes each. Differences wrap around and are thus exact for
  * any value; that they are small is a matter of size only. Equal facts give equal bytes, which is how facts are compared.
  */
@@ -30,7 +30,7 @@
 #include <libdeflate.h>
 #include <stdlib.h>
 
-enum { CHECKSUM_BYTES = 4, SMALLEST_BLOCK = 6 + HV_SHA256_SIZE, SMALLEST_GAP = 4, HAS_POLICY = 1, IS_LEAD = 2 };
+enum { SMALLEST_BLOCK = 6 + HV_SHA256_SIZE, SMALLEST_GAP = 4, HAS_POLICY = 1, IS_LEAD = 2 };
 
 static const char *const db_names[] = {
 #define DB_TEXT(name, text) text,
@@ -127,6 +127,15 @@ hv_ix_key_segment(const hv_ix_key *partition, int64_t first, const hv_index_segm
 }
 
 hv_ix_key
+hv_ix_key_piece(const hv_ix_key *segment, size_t number)
+{
+    hv_ix_key key = *segment;
+
+    key_add_number(&key, number, 4);
+    return key;
+}
+
+hv_ix_key
 hv_ix_key_times(const hv_ix_key *partition, unsigned level, uint64_t node)
 {
     hv_ix_key key = *partition;
@@ -164,16 +173,16 @@ void
 hv_ix_seal(hv_ix_db db, hv_slice key, hv_buf *value)
 {
     if (value->failed == HV_OK)
-        hv_ix_write_number(value, checksum(db, key, hv_buf_slice(value).data, value->len), CHECKSUM_BYTES);
+        hv_ix_write_number(value, checksum(db, key, hv_buf_slice(value).data, value->len), HV_IX_CHECKSUM_BYTES);
 }
 
 hv_rc
 hv_ix_unseal(hv_ix_db db, hv_slice key, hv_slice value, hv_ix_reader *ret, hv_err *err)
 {
-    if (value.len >= CHECKSUM_BYTES) {
-        size_t len = value.len - CHECKSUM_BYTES;
+    if (value.len >= HV_IX_CHECKSUM_BYTES) {
+        size_t len = value.len - HV_IX_CHECKSUM_BYTES;
         const unsigned char *data = value.data;
-        if (hv_ix_number(data + len, CHECKSUM_BYTES) == checksum(db, key, data, len)) {
+        if (hv_ix_number(data + len, HV_IX_CHECKSUM_BYTES) == checksum(db, key, data, len)) {
             *ret = (hv_ix_reader){.at = data, .left = len};
             return HV_OK;
         }

@@ -11,9 +11,10 @@
 #include "index/index.h"
 
 enum {
-    HV_IX_LAYOUT = 1,                   /* raise it with every change of a key or value */
+    HV_IX_LAYOUT = 2,                   /* raise it with every change of a key or value */
     HV_IX_PARTITION_BYTES = 12,         /* hub id, incarnation, partition */
     HV_IX_CUT_BYTES = 20,               /* and the first offset of a cut */
+    HV_IX_CHECKSUM_BYTES = 4,           /* at the end of every value */
     HV_IX_MAX_SEGMENTS = UINT16_MAX,    /* of one cut; a program has far fewer classes */
     HV_IX_MAX_VALUE = 512 << 20,        /* 2^18 blocks or 2^20 gaps are far below */
 };
@@ -53,6 +54,8 @@ hv_ix_key hv_ix_key_partition(uint32_t hub_id, const hv_partition *partition);
 /* The following begin with a key of hv_ix_key_partition(). */
 hv_ix_key hv_ix_key_cut(const hv_ix_key *partition, uint64_t first);
 hv_ix_key hv_ix_key_segment(const hv_ix_key *partition, int64_t first, const hv_index_segment *segment);
+/* Of a piece of its block table; `segment` is the key of the segment. */
+hv_ix_key hv_ix_key_piece(const hv_ix_key *segment, size_t number);
 hv_ix_key hv_ix_key_times(const hv_ix_key *partition, unsigned level, uint64_t node);
 
 /* Big-endian number of `bytes` bytes. */
@@ -105,7 +108,8 @@ void hv_ix_write_cut(hv_buf *to, const hv_ix_cut *cut);
 /* Its range is not empty, and its number of segments possible, or HV_CORRUPT. */
 hv_rc hv_ix_read_cut(hv_ix_reader *from, int64_t first, hv_ix_cut *ret, hv_err *err) HV_MUST_USE;
 
-/* A segment without its blocks and missing offsets, and the blocks; `ret->blocks` is allocated. */
+/* A segment without its blocks and missing offsets, and its block table, which is stored in pieces (index_blocks.c); `ret->blocks` is
+ * allocated. */
 void hv_ix_write_segment(hv_buf *to, const hv_index_segment *segment);
 hv_rc hv_ix_read_segment(hv_ix_reader *from, hv_index_segment *ret, hv_err *err) HV_MUST_USE;
 void hv_ix_write_blocks(hv_buf *to, const hv_index_segment *segment);

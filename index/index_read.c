@@ -82,30 +82,57 @@ hv_index_cut_clear(hv_index_cut *cut)
     *cut = (hv_index_cut){.segment_count = 0};
 }
 
+/* From the first piece on, behind the last one. */
+static hv_rc
+load_blocks(hv_ix_cursor *pieces, const hv_ix_key *key, bool *found, hv_ix_table *table, hv_index_segment *ret, hv_err *err)
+{
+    hv_rc rc = HV_OK;
+
+    do {
+        if (!*found)
+            return hv_err_set(err, HV_CORRUPT, "its block table is not there: rebuild the index");
+        rc = hv_ix_table_add(table, pieces, err);
+        if (rc == HV_OK)
+            rc = hv_ix_cursor_next(pieces, key, found, err);
+    } while (rc == HV_OK && table->left > 0);
+    return rc == HV_OK ? hv_ix_table_end(table, ret, err) : rc;
+}
+
+static hv_rc
+load_each_segment(hv_ix_cursor *segments, hv_ix_cursor *pieces, const hv_ix_key *key, hv_ix_table *table, hv_index_cut *ret,
+                  hv_err *err)
+{
+    bool found = false, found_pieces = false;
+
+    hv_rc rc = hv_ix_cursor_seek(segments, key, key, &found, err);
+    if (rc == HV_OK)
+        rc = hv_ix_cursor_seek(pieces, key, key, &found_pieces, err);
+    for (size_t i = 0; rc == HV_OK && i < ret->segment_count; i++) {
+        if (!found)
+            return hv_err_set(err, HV_CORRUPT, "segment %zu of %zu is not there: rebuild the index", i, ret->segment_count);
+        rc = hv_ix_read_segment(&segments->value, &ret->segments[i], err);
+        if (rc == HV_OK)
+            rc = load_blocks(pieces, key, &found_pieces, table, &ret->segments[i], err);
+        if (rc == HV_OK && !(hv_ix_begins_with(segments->key, &table->segment) && segments->key.len == table->segment.len))
+            rc = hv_err_set(err, HV_CORRUPT, "the block table of segment %zu is not there: rebuild the index", i);
+        if (rc == HV_OK)
+            rc = hv_ix_cursor_next(segments, key, &found, err);
+    }
+    return rc;
+}
+
 static hv_rc
 load_segments(hv_ix_txn *txn, const hv_ix_key *key, hv_index_cut *ret, hv_err *err)
 {
-    HV_AUTO(hv_ix_cursor_close) hv_ix_cursor segments = {.mdb = NULL}, blocks = {.mdb = NULL};
-    bool found = false, found_blocks = false;
+    HV_AUTO(hv_ix_cursor_close) hv_ix_cursor segments = {.mdb = NULL}, pieces = {.mdb = NULL};
+    hv_ix_table table = HV_IX_TABLE_INIT;
 
     hv_rc rc = hv_ix_cursor_open(txn, HV_IX_SEGMENTS, &segments, err);
     if (rc == HV_OK)
-        rc = hv_ix_cursor_open(txn, HV_IX_BLOCKS, &blocks, err);
+        rc = hv_ix_cursor_open(txn, HV_IX_BLOCKS, &pieces, err);
     if (rc == HV_OK)
-        rc = hv_ix_cursor_seek(&segments, key, key, &found, err);
-    if (rc == HV_OK)
-        rc = hv_ix_cursor_seek(&blocks, key, key, &found_blocks, err);
-    for (size_t i = 0; rc == HV_OK && i < ret->segment_count; i++) {
-        if (!found || !found_blocks || !hv_slice_equal(segments.key, blocks.key))
-            return hv_err_set(err, HV_CORRUPT, "segment %zu of %zu is not there: rebuild the index", i, ret->segment_count);
-        rc = hv_ix_read_segment(&segments.value, &ret->segments[i], err);
-        if (rc == HV_OK)
-            rc = hv_ix_read_blocks(&blocks.value, &ret->segments[i], err);
-        if (rc == HV_OK)
-            rc = hv_ix_cursor_next(&segments, key, &found, err);
-        if (rc == HV_OK)
-            rc = hv_ix_cursor_next(&blocks, key, &found_blocks, err);
-    }
+        rc = load_each_segment(&segments, &pieces, key, &table, ret, err);
+    hv_buf_free(&table.bytes);
     return rc;
 }
 

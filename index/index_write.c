@@ -17,6 +17,7 @@
 typedef struct writer {
     hv_ix_txn *txn;
     hv_buf value;                       /* the entry being written */
+    hv_buf table;                       /* of the segment being written */
 } writer;
 
 typedef hv_rc entry_sink(writer *to, hv_ix_db db, const hv_ix_key *key, hv_err *err);
@@ -97,7 +98,7 @@ static hv_rc
 add_incarnations(hv_ix_txn *txn, void *arg, hv_err *err)
 {
     const incarnation_list *list = arg;
-    writer to = {.txn = txn, .value = HV_BUF_INIT(HV_IX_MAX_VALUE)};
+    writer to = {.txn = txn, .value = HV_BUF_INIT(HV_IX_MAX_VALUE), .table = HV_BUF_INIT(HV_IX_MAX_VALUE)};
     hv_rc rc = HV_OK;
 
     for (size_t i = 0; rc == HV_OK && i < list->count; i++) {
@@ -106,6 +107,7 @@ add_incarnations(hv_ix_txn *txn, void *arg, hv_err *err)
             rc = hv_err_prefix(err, "incarnation %" PRIu32 " of '%s'", list->at[i].incarnation, list->at[i].hub);
     }
     hv_buf_free(&to.value);
+    hv_buf_free(&to.table);
     return rc;
 }
 
@@ -146,8 +148,16 @@ entries_of_segment(writer *to, const hv_ix_key *partition, int64_t first, const 
     hv_rc rc = sink(to, HV_IX_SEGMENTS, &key, err);
     if (rc != HV_OK)
         return rc;
-    hv_ix_write_blocks(&to->value, segment);
-    return sink(to, HV_IX_BLOCKS, &key, err);
+    hv_buf_clear(&to->table);
+    hv_ix_write_blocks(&to->table, segment);
+    rc = hv_buf_check(&to->table, err);
+    hv_slice table = hv_buf_slice(&to->table);
+    for (size_t i = 0; rc == HV_OK && i < hv_ix_piece_count(table.len); i++) {
+        hv_ix_key piece = hv_ix_key_piece(&key, i);
+        hv_ix_write_piece(&to->value, table, i);
+        rc = sink(to, HV_IX_BLOCKS, &piece, err);
+    }
+    return rc;
 }
 
 static hv_rc
@@ -298,7 +308,7 @@ static hv_rc
 add_all(hv_ix_txn *txn, void *arg, hv_err *err)
 {
     const addition_list *list = arg;
-    writer to = {.txn = txn, .value = HV_BUF_INIT(HV_IX_MAX_VALUE)};
+    writer to = {.txn = txn, .value = HV_BUF_INIT(HV_IX_MAX_VALUE), .table = HV_BUF_INIT(HV_IX_MAX_VALUE)};
     hv_rc rc = HV_OK;
 
     for (size_t i = 0; rc == HV_OK && i < list->count; i++) {
@@ -316,6 +326,7 @@ add_all(hv_ix_txn *txn, void *arg, hv_err *err)
                                partition->number);
     }
     hv_buf_free(&to.value);
+    hv_buf_free(&to.table);
     return rc;
 }
 

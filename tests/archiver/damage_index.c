@@ -58,18 +58,19 @@ one_offset_more(hv_buf *value)
     set_number(value, 2 * 8 - 1, 1);
 }
 
-/* A hash ends each block, so this is one of the last block. */
+/* A hash ends each block, so this is one of the last block: tables of this vault are short enough for one piece. */
 static void
 other_block_hash(hv_buf *value)
 {
     set_number(value, value->len - 1, 1);
 }
 
-/* The second byte: the position of the first block, 0, becomes 1. Differences are stored twice as large (index_layout.c). */
+/* Behind three bytes of the piece and the number of blocks: the position of the first block, 0, becomes 1. Differences are stored twice as
+ * large (index_layout.c). */
 static void
 other_block_position(hv_buf *value)
 {
-    set_number(value, 1, 2);
+    set_number(value, 4, 2);
 }
 
 static void
