@@ -235,6 +235,7 @@ run_verb(const hv_cli_start *start, const hv_verb *verb, hv_args *args, hv_err *
     hv_out out;
 
     hv_options_init(&options);
+    options.credentials_dir = start->environment != NULL ? start->environment("CREDENTIALS_DIRECTORY") : NULL;
     hv_rc rc = check_values(verb, args, err);
     if (rc == HV_OK && !verb->needs_no_options)
         rc = set_options(start, args, &options, &config, err);

@@ -87,7 +87,8 @@ hv_manual_configuration(FILE *to, hv_err *err)
           "`--set NAME=VALUE` on the command line wins over the file; a list set there takes the place of the one in the file. An option "
           "that has no effect with the others is refused. `hubvault options` shows what is in effect and where it comes from, "
           "`hubvault doctor` tries it out.\n\n"
-          "No option holds a secret: secrets stand in files of their own, readable by hubvault's user only.\n\n", to);
+          "No option holds a secret: secrets stand in files of their own, readable by hubvault's user only. Instead of the path of a secret file\n"
+          "`credential:NAME` may be written: a credential that systemd gives the service (`LoadCredential=` in systemd.exec(5)).\n\n", to);
     return hv_options_document(HV_DOCUMENT_MARKDOWN, to, err);
 }
 

@@ -12,6 +12,7 @@
 #include <stdlib.h>
 
 #include "common/nearest.h"
+#include "common/secret.h"
 #include "common/size_text.h"
 #include "common/time_text.h"
 
@@ -192,6 +193,20 @@ copy_path(const char *path, const char *folder, char **ret, hv_err *err)
     return HV_OK;
 }
 
+/* The same for a secret, which may be a credential: a plain name in the folder of the service manager (systemd.exec(5), LoadCredential=). */
+static hv_rc
+copy_secret_path(const hv_options *options, const hv_option *option, const char *path, const char *folder, char **ret, hv_err *err)
+{
+    enum { PREFIX_LEN = sizeof HV_CREDENTIAL_PREFIX - 1, LONGEST_NAME = 255 };
+    const char *name = path + PREFIX_LEN;
+
+    if (strncmp(path, HV_CREDENTIAL_PREFIX, PREFIX_LEN) != 0)
+        return copy_path(path, folder, ret, err);
+    if (*name == '\0' || *name == '.' || strchr(name, '/') != NULL || strlen(name) > LONGEST_NAME)
+        return hv_err_set(err, HV_USAGE, "'%s' takes " HV_CREDENTIAL_PREFIX " and a plain name, not '%s'", option->name, path);
+    return options->credentials_dir != NULL ? copy_path(name, options->credentials_dir, ret, err) : copy_path(path, NULL, ret, err);
+}
+
 static hv_rc
 check_value(const hv_option *option, const char *value, hv_err *err)
 {
@@ -205,7 +220,9 @@ set_text(hv_options *options, const hv_option *option, const char *value, const 
     char *copy = NULL;
 
     hv_rc rc = check_value(option, value, err);
-    if (rc == HV_OK)
+    if (rc == HV_OK && option->type == HV_OPTION_SECRET_FILE)
+        rc = copy_secret_path(options, option, value, folder, &copy, err);
+    else if (rc == HV_OK)
         rc = copy_path(value, option->type == HV_OPTION_TEXT ? NULL : folder, &copy, err);
     if (rc != HV_OK)
         return rc;
@@ -255,8 +272,10 @@ set_pair(hv_options *options, const hv_option *option, const char *value, const 
     if (name == NULL || pair == NULL)
         return hv_err_set(err, HV_NOMEM, "no memory for the value of '%s'", option->name);
     hv_rc rc = check_value(option, name, err);
-    if (rc == HV_OK)
-        rc = copy_path(equals + 1, option->type == HV_OPTION_FILE_PAIRS ? place->folder : NULL, &path, err);
+    if (rc == HV_OK && option->type == HV_OPTION_FILE_PAIRS)
+        rc = copy_secret_path(options, option, equals + 1, place->folder, &path, err);
+    else if (rc == HV_OK)
+        rc = copy_path(equals + 1, NULL, &path, err);
     if (rc != HV_OK)
         return rc;
     if (asprintf(&pair[0], "%s=%s", name, path) < 0) {

@@ -14,7 +14,7 @@
 typedef enum hv_option_type {
     HV_OPTION_TEXT,
     HV_OPTION_PATH,                     /* a relative one counts from the folder of the file it is written in */
-    HV_OPTION_SECRET_FILE,              /* as above; the file holds a secret */
+    HV_OPTION_SECRET_FILE,              /* as above; the file holds a secret, or "credential:NAME": one of the service manager */
     HV_OPTION_BYTES,                    /* int64_t */
     HV_OPTION_DURATION,                 /* int64_t, milliseconds */
     HV_OPTION_NUMBER,                   /* int64_t */
@@ -84,6 +84,7 @@ typedef struct hv_options {
     int64_t log_level;                  /* hv_log_level */
     int64_t log_format;                 /* HV_LOG_FORMAT_... */
 
+    const char *credentials_dir;        /* where "credential:NAME" lies; set it before any option. NULL: not known, the value stays as it is */
     hv_option_origin origins[HV_OPTION_ROOM];
 } hv_options;
 

@@ -70,8 +70,12 @@ hv_rc
 hv_secret_read(const char *path, const char *what, hv_secret *ret, hv_err *err)
 {
     enum { SIZE = HV_SECRET_MAX + 3 };  /* "\r\n" behind the longest, and one to see that there is more */
-    char *bytes = malloc(SIZE);
+    char *bytes;
 
+    if (strncmp(path, HV_CREDENTIAL_PREFIX, sizeof HV_CREDENTIAL_PREFIX - 1) == 0)
+        return hv_err_set(err, HV_NOT_FOUND, "the %s is '%s', and $CREDENTIALS_DIRECTORY is not set: the service manager sets it for the service",
+                          what, path);
+    bytes = malloc(SIZE);
     if (bytes == NULL)
         return hv_err_set(err, HV_NOMEM, "no memory to read the %s file '%s'", what, path);
     ssize_t got = read_file(path, bytes, SIZE);

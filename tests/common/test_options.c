@@ -77,6 +77,37 @@ START_TEST(a_relative_path_counts_from_the_folder_of_its_file_and_from_here_on_t
 }
 END_TEST
 
+START_TEST(a_credential_lies_in_the_folder_of_the_service_manager)
+{
+    options.credentials_dir = "/run/credentials/hubvault.service";
+    set("source.password-file", "credential:kafka");
+    set("source.hub-credential", "orders=credential:orders.key");
+    set("source.hub-credential", "sales=/etc/sales");
+    ck_assert_str_eq(options.source_password_file, "/run/credentials/hubvault.service/kafka");
+    ck_assert_str_eq(options.source_hub_credentials.items[0], "orders=/run/credentials/hubvault.service/orders.key");
+    ck_assert_str_eq(options.source_hub_credentials.items[1], "sales=/etc/sales");
+}
+END_TEST
+
+START_TEST(a_credential_without_a_service_manager_stays_as_it_is_written)
+{
+    set("source.password-file", "credential:kafka");
+    set("source.hub-credential", "orders=credential:orders.key");
+    ck_assert_str_eq(options.source_password_file, "credential:kafka");
+    ck_assert_str_eq(options.source_hub_credentials.items[0], "orders=credential:orders.key");
+}
+END_TEST
+
+START_TEST(only_the_path_of_a_secret_may_be_a_credential)
+{
+    options.credentials_dir = "/run/credentials/hubvault.service";
+    set("source.ca-file", "credential:ca");
+    set("source.group", "credential:group");
+    ck_assert_str_eq(options.source_ca_file, "/etc/hubvault/credential:ca");
+    ck_assert_str_eq(options.source_group, "credential:group");
+}
+END_TEST
+
 static const struct refused {
     const char *name, *value, *says;
 } refused[] = {
@@ -97,6 +128,11 @@ static const struct refused {
     {"segment.codec", "zstd", "'segment.codec' is zstandard, deflate or null, not 'zstd'"},
     {"segment.codec", "deflat", "did you mean 'deflate'?"},
     {"archiver.group-commit", "maybe", "'archiver.group-commit' is yes or no, not 'maybe'"},
+    {"source.password-file", "credential:", "'source.password-file' takes credential: and a plain name, not 'credential:'"},
+    {"source.password-file", "credential:../kafka", "takes credential: and a plain name"},
+    {"source.password-file", "credential:..", "takes credential: and a plain name"},
+    {"source.password-file", "credential:a/b", "takes credential: and a plain name"},
+    {"source.hub-credential", "orders=credential:/etc/shadow", "takes credential: and a plain name"},
     {"source.include", "a,,b", "separated by commas, and one of them is empty"},
     {"source.include", "a,", "one of them is empty"},
     {"source.hubs", "a b", "letters, digits"},
@@ -363,6 +399,9 @@ main(void)
     tcase_add_checked_fixture(tests, setup, teardown);
     tcase_add_test(tests, every_type_of_value_is_taken_as_it_is_written);
     tcase_add_test(tests, every_option_has_its_default);
+    tcase_add_test(tests, a_credential_lies_in_the_folder_of_the_service_manager);
+    tcase_add_test(tests, a_credential_without_a_service_manager_stays_as_it_is_written);
+    tcase_add_test(tests, only_the_path_of_a_secret_may_be_a_credential);
     tcase_add_test(tests, a_relative_path_counts_from_the_folder_of_its_file_and_from_here_on_the_command_line);
     tcase_add_loop_test(tests, a_wrong_value_is_refused_with_its_place_the_value_and_what_would_be_right_and_changes_nothing, 0, REFUSED);
     tcase_add_loop_test(tests, names_and_addresses_of_brokers_are_taken, 0, sizeof brokers / sizeof *brokers);

@@ -98,6 +98,9 @@ class Service:
     def stop(self, status=0):
         if self.process.poll() is None:
             self.process.send_signal(signal.SIGTERM)
+        self.end(status)
+
+    def end(self, status=0):
         ended = self.process.wait(PATIENCE)
         self.thread.join()
         assert status is None or ended == status, f"ended with {ended}: {''.join(self.raw)}"

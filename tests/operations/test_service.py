@@ -57,13 +57,20 @@ class Log(Case):
         self.assertTrue(all(raw.startswith("{") and "time" in line for raw, line in zip(service.raw, service.lines)))
 
     def test_a_secret_is_in_no_line(self):
-        secret = self.bed.folder / "secret"
-        secret.write_text("Endpoint=sb://127.0.0.1/;SharedAccessKeyName=k;SharedAccessKey=c2VjcmV0LXdvcmQ=\n")
-        self.bed.configure(log_level="debug", source_timeout="1s", source_auth="connection-string", source_tls="no", source_connection__string__file=secret)
-        service = self.bed.start()
+        (self.bed.folder / "credentials").mkdir()
+        (self.bed.folder / "credentials" / "hub").write_text("Endpoint=sb://127.0.0.1/;SharedAccessKeyName=k;SharedAccessKey=c2VjcmV0LXdvcmQ=\n")
+        self.bed.configure(log_level="debug", source_timeout="1s", source_auth="connection-string", source_tls="no", source_connection__string__file="credential:hub")
+        service = self.bed.start({"CREDENTIALS_DIRECTORY": str(self.bed.folder / "credentials")})
         service.wait("trouble")
         service.stop(None)
         self.assertNotIn("c2VjcmV0", "".join(service.raw))
+
+    def test_a_credential_outside_of_the_service_is_named(self):
+        self.bed.configure(source_auth="connection-string", source_tls="no", source_connection__string__file="credential:hub")
+        service = self.bed.start()
+        service.end(3)
+        self.assertEqual(service.raw[-1], "hubvault: the connection string is 'credential:hub', and $CREDENTIALS_DIRECTORY is not set: the service "
+                         "manager sets it for the service\n")
 
 
 class ServiceManager(Case):
