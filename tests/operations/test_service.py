@@ -62,7 +62,7 @@ class Log(Case):
         self.bed.configure(log_level="debug", source_timeout="1s", source_auth="connection-string", source_tls="no", source_connection__string__file="credential:hub")
         service = self.bed.start({"CREDENTIALS_DIRECTORY": str(self.bed.folder / "credentials")})
         service.wait("trouble")
-        service.stop(None)
+        service.kill()
         self.assertNotIn("c2VjcmV0", "".join(service.raw))
 
     def test_a_credential_outside_of_the_service_is_named(self):
@@ -101,7 +101,7 @@ class ServiceManager(Case):
         service_bed.wait_until(lambda: manager.count("EXTEND_TIMEOUT_USEC=") >= 2, "a wish for time", service.raw)
         self.assertEqual(manager.count("STATUS=waiting for the source"), 1)
         self.assertEqual(manager.count("READY=1"), 0)
-        service.stop(None)
+        service.kill()
 
     def test_an_abstract_socket_works_as_well(self):
         self.bed.configure()
