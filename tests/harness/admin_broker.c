@@ -53,6 +53,7 @@ struct admin_broker {
         int counts[ADMIN_KEYS];
         int16_t errors[ADMIN_KEYS];
         bool silent[ADMIN_KEYS], lacking[ADMIN_KEYS], uncontrolled;
+        char sought[NAME];
     } locked;
 };
 
@@ -214,8 +215,9 @@ answer_list_groups(admin_broker *b, hv_buf *to)
 }
 
 static void
-answer_find_coordinator(admin_broker *b, hv_buf *to)
+answer_find_coordinator(admin_broker *b, reader *from, hv_buf *to)
 {
+    take_text(from, b->locked.sought);
     put_number(to, 0, 4);
     put_number(to, b->locked.errors[ADMIN_FIND_COORDINATOR], 2);
     put_text(to, NULL);
@@ -401,7 +403,7 @@ answer(admin_broker *b, int key, int version, reader *from, hv_buf *to)
     case ADMIN_METADATA: answer_metadata(b, from, to); break;
     case ADMIN_OFFSET_COMMIT: answer_offset_commit(b, from, to); break;
     case ADMIN_OFFSET_FETCH: answer_offset_fetch(b, from, to); break;
-    case ADMIN_FIND_COORDINATOR: answer_find_coordinator(b, to); break;
+    case ADMIN_FIND_COORDINATOR: answer_find_coordinator(b, from, to); break;
     case ADMIN_LIST_GROUPS: answer_list_groups(b, to); break;
     case ADMIN_API_VERSIONS: answer_api_versions(b, version, to); break;
     case ADMIN_CREATE_TOPICS: answer_create_topics(b, from, to); break;
@@ -630,6 +632,15 @@ admin_broker_without_controller(admin_broker *b)
     (void)pthread_mutex_lock(&b->lock);
     b->locked.uncontrolled = true;
     (void)pthread_mutex_unlock(&b->lock);
+}
+
+const char *
+admin_broker_group_sought(admin_broker *b)
+{
+    (void)pthread_mutex_lock(&b->lock);
+    const char *sought = b->locked.sought;
+    (void)pthread_mutex_unlock(&b->lock);
+    return sought;
 }
 
 int

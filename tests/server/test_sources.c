@@ -4,6 +4,7 @@
 
 #include "server/lock_file.h"
 #include "server/sources.h"
+#include "tests/harness/admin_broker.h"
 #include "tests/harness/check_hv.h"
 #include "tests/harness/scratch_dir.h"
 #include "tests/source/loopback_http.h"
@@ -209,6 +210,98 @@ START_TEST(an_authority_in_the_clear_that_is_not_this_machine_is_refused)
 }
 END_TEST
 
+/* ---- members of a group, and admins ---- */
+
+static void
+drop_change(void *arg, const hv_membership_change *change)
+{
+    (void)arg, (void)change;
+}
+
+/* Until the broker was asked for the coordinator of a group; which. */
+static const char *
+group_joined(admin_broker *broker, hv_membership *member)
+{
+    static const char *const hubs[] = {"orders"};
+
+    ck_hv_ok(member->ops->start(member, drop_change, NULL, &err));
+    ck_hv_ok(member->ops->subscribe(member, hubs, 1, &err));
+    for (int ms = 0; ms < 10000 && admin_broker_count(broker, ADMIN_FIND_COORDINATOR) == 0; ms += 10)
+        usleep(10000);
+    ck_assert_int_gt(admin_broker_count(broker, ADMIN_FIND_COORDINATOR), 0);
+    return admin_broker_group_sought(broker);
+}
+
+START_TEST(who_captures_everything_is_a_member_of_nothing)
+{
+    HV_AUTO(hv_sources_close) hv_sources *sources = NULL;
+    hv_membership *const *members = NULL;
+
+    set("source.bootstrap", "127.0.0.1:1");
+    ck_hv_ok(hv_sources_open(&options, &sources, &err));
+    ck_hv_ok(hv_sources_join(sources, &options, "v", &members, &err));
+    ck_assert_ptr_null(members);
+}
+END_TEST
+
+/* The group of the options, and the one that is joined. */
+static const char *const groups[][2] = {{NULL, "hubvault-the-vault"}, {"ours", "ours"}};
+
+START_TEST(the_group_is_that_of_the_options_or_of_the_vault)
+{
+    HV_AUTO(hv_sources_close) hv_sources *sources = NULL;
+    admin_broker *broker = admin_broker_start();
+    hv_membership *const *members = NULL;
+
+    set("source.bootstrap", admin_broker_bootstrap(broker));
+    set("source.assignment", "group");
+    if (groups[_i][0] != NULL)
+        set("source.assignment-group", groups[_i][0]);
+    ck_hv_ok(hv_sources_open(&options, &sources, &err));
+    ck_hv_ok(hv_sources_join(sources, &options, "the-vault", &members, &err));
+    ck_assert_str_eq(group_joined(broker, members[0]), groups[_i][1]);
+    hv_sources_close(HV_TAKE(sources));
+    admin_broker_stop(broker);
+}
+END_TEST
+
+START_TEST(each_login_is_a_member_of_its_own)
+{
+    HV_AUTO(hv_sources_close) hv_sources *sources = NULL;
+    hv_membership *const *members = NULL;
+    size_t count;
+
+    set_credential("orders", write_file("orders.key", KEY "orders"));
+    set_credential("payments", write_file("payments.key", KEY "payments"));
+    set("source.assignment", "group");
+    set("source.assignment-instance", "node-1");
+    ck_hv_ok(hv_sources_open(&options, &sources, &err));
+    (void)hv_sources_all(sources, &count);
+    ck_hv_ok(hv_sources_join(sources, &options, "v", &members, &err));
+    ck_assert_uint_eq(count, 2);
+    ck_assert(members[0] != NULL && members[1] != NULL && members[0] != members[1]);
+}
+END_TEST
+
+START_TEST(an_admin_asks_where_its_source_reads)
+{
+    HV_AUTO(hv_sources_close) hv_sources *sources = NULL;
+    HV_AUTO(hv_admin_topic_clear) hv_admin_topic topic = {.partitions = 0};
+    admin_broker *broker = admin_broker_start();
+    hv_admin *admin = NULL;
+
+    admin_broker_topic(broker, "orders", 5);
+    set("source.bootstrap", admin_broker_bootstrap(broker));
+    ck_hv_ok(hv_sources_open(&options, &sources, &err));
+    ck_hv_ok(hv_sources_open_admin(sources, 0, &admin, &err));
+    ck_hv_ok(admin->ops->topic(admin, "orders", 10000, &topic, &err));
+    ck_assert_int_eq(topic.partitions, 5);
+    hv_admin_close(admin);
+    hv_sources_close(HV_TAKE(sources));
+    admin_broker_stop(broker);
+}
+END_TEST
+
 /* ---- the lock of an archiver ---- */
 
 START_TEST(a_lock_is_taken_once_and_says_by_whom)
@@ -256,6 +349,10 @@ main(void)
     tcase_add_test(tests, a_description_holds_what_the_options_say);
     tcase_add_loop_test(tests, a_token_is_asked_for_the_scope_or_for_the_namespace, 0, 3);
     tcase_add_test(tests, an_authority_in_the_clear_that_is_not_this_machine_is_refused);
+    tcase_add_test(tests, who_captures_everything_is_a_member_of_nothing);
+    tcase_add_loop_test(tests, the_group_is_that_of_the_options_or_of_the_vault, 0, 2);
+    tcase_add_test(tests, each_login_is_a_member_of_its_own);
+    tcase_add_test(tests, an_admin_asks_where_its_source_reads);
     tcase_add_test(tests, a_lock_is_taken_once_and_says_by_whom);
     tcase_add_test(tests, a_lock_that_cannot_be_made_is_named);
     return ck_hv_run("sources", tests);
