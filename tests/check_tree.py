@@ -45,7 +45,7 @@ TOP_FILES = {
 }
 # What kind of file belongs into which folder; the rest of the tree is C.
 OTHER_SUFFIXES = {
-    ".ci": {""}, "bench": {"", ".py", ".java", ".md", ".rs", ".toml"}, "cli": {".py"}, "completions": {".bash"},
+    ".ci": {""}, "bench": {"", ".py", ".java", ".md", ".rs", ".toml", ".lock"}, "cli": {".py"}, "completions": {".bash"},
     "docs": {".md", ".scd", ".json", ".svg", ".in", ".conf", ".yml"}, "model": {".pml"}, "schemas": {".avsc", ".py"}, "scripts": {"", ".sh"},
 }
 FUNCTION_LINES = 80
