@@ -123,10 +123,9 @@ delete_piece(hv_ix_txn *txn, size_t number)
 
 /* With a right checksum. */
 static hv_rc
-put_piece(hv_ix_txn *txn, size_t number, uint64_t left, hv_slice bytes, hv_err *err)
+put_at(hv_ix_txn *txn, hv_ix_key key, uint64_t left, hv_slice bytes, hv_err *err)
 {
     HV_AUTO(hv_buf_free) hv_buf value = HV_BUF_INIT(1 << 16);
-    hv_ix_key key = key_of_piece(txn, number);
 
     hv_ix_write_number(&value, left, 3);
     hv_buf_put(&value, bytes.data, bytes.len);
@@ -134,10 +133,16 @@ put_piece(hv_ix_txn *txn, size_t number, uint64_t left, hv_slice bytes, hv_err *
     return hv_ix_put(txn, HV_IX_BLOCKS, &key, &value, err);
 }
 
+static hv_rc
+put_piece(hv_ix_txn *txn, size_t number, uint64_t left, hv_slice bytes, hv_err *err)
+{
+    return put_at(txn, key_of_piece(txn, number), left, bytes, err);
+}
+
 typedef struct misplacement {
     size_t pieces;                      /* that the table has */
     size_t piece;                       /* where to change something */
-    enum { GONE, ALL_GONE, FEWER_LEFT, ONE_MORE, RENUMBERED, IN_ONE_PIECE } what;
+    enum { GONE, ALL_GONE, FEWER_LEFT, ONE_MORE, RENUMBERED, SHORT_KEY, IN_ONE_PIECE } what;
 } misplacement;
 
 static hv_rc
@@ -158,6 +163,11 @@ misplace(hv_ix_txn *txn, void *arg, hv_err *ret_err)
             continue;
         (void)hv_ix_read_number(&value, 3);
         hv_buf_put(&bytes, value.at, value.left);
+    }
+    if (how->what == SHORT_KEY) {
+        hv_ix_key key = key_of_piece(txn, 0);
+        key.len = HV_IX_CUT_BYTES;
+        return put_at(txn, key, 0, hv_buf_slice(&bytes), ret_err);
     }
     if (how->what == FEWER_LEFT)
         return put_piece(txn, how->piece, how->pieces - how->piece - 2, hv_buf_slice(&bytes), ret_err);
@@ -234,6 +244,7 @@ START_TEST(a_piece_of_a_block_table_that_is_not_in_its_place_is_noticed)
     for (int sibling = 0; sibling <= 1; sibling++) {
         ck_noticed((misplacement){.piece = pieces - 1, .what = RENUMBERED}, sibling == 1);
         ck_noticed((misplacement){.what = ALL_GONE}, sibling == 1);
+        ck_noticed((misplacement){.what = SHORT_KEY}, sibling == 1);
         ck_noticed((misplacement){.what = IN_ONE_PIECE}, sibling == 1);
     }
 }
