@@ -7,6 +7,7 @@
 #include "archiver/capture.h"
 #include "archiver/engine.h"
 #include "archiver/index_follower.h"
+#include "archiver/scout.h"
 
 struct hv_archiver {
     hv_engine *engine;
@@ -120,6 +121,13 @@ hv_archiver_tune(hv_archiver *archiver, const hv_archiver_tuning *tuning)
         tuned->discovery_ms = tuning->discovery_ms;
     if (tuning->headroom_warning_ms != 0)
         tuned->headroom_warning_ms = tuning->headroom_warning_ms;
+}
+
+void
+hv_archiver_discover(hv_archiver *archiver)
+{
+    for (size_t c = 0; c < archiver->capture_count; c++)
+        hv_scout_discover(archiver->captures[c]->scout);
 }
 
 const hv_histogram *

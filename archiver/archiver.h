@@ -116,6 +116,9 @@ typedef struct hv_archiver_tuning {
 
 void hv_archiver_tune(hv_archiver *archiver, const hv_archiver_tuning *tuning);
 
+/* Look for hubs and partitions now, not only when it is time. Any thread. */
+void hv_archiver_discover(hv_archiver *archiver);
+
 /* How long transactions of the index take. Lives as long as the archiver. */
 const hv_histogram *hv_archiver_index_latency(const hv_archiver *archiver);
 

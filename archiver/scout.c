@@ -70,6 +70,15 @@ hv_scout_identities(hv_scout *scout)
 }
 
 void
+hv_scout_discover(hv_scout *scout)
+{
+    pthread_mutex_lock(&scout->lock);
+    scout->locked.discover = true;
+    pthread_cond_signal(&scout->changed);
+    pthread_mutex_unlock(&scout->lock);
+}
+
+void
 hv_scout_expect(hv_scout *scout, const char *hub)
 {
     question what = {.kind = EXPECT_HUB};
@@ -280,7 +289,7 @@ next_question(hv_scout *scout, bool *stopping)
     while (!scout->locked.stopping && scout->locked.first == NULL) {
         int64_t wait_ms = scout->next_discovery_boot_ms - hv_clock_boot_ms();
         struct timespec until;
-        if (wait_ms <= 0)
+        if (wait_ms <= 0 || scout->locked.discover)
             break;
         (void)clock_gettime(CLOCK_MONOTONIC, &until);
         until.tv_sec += wait_ms / 1000;
@@ -296,6 +305,8 @@ next_question(hv_scout *scout, bool *stopping)
         if (scout->locked.first == NULL)
             scout->locked.last = &scout->locked.first;
     }
+    if (what == NULL)
+        scout->locked.discover = false;
     pthread_mutex_unlock(&scout->lock);
     hv_heart_beat(&scout->capture->scout_heart);
     return what;

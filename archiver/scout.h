@@ -16,6 +16,8 @@ void hv_scout_stop(hv_scout *scout);
 void hv_scout_watermarks(hv_scout *scout, const char *hub, int32_t partition);
 /* Ask for the identities of all hubs; a check that begins now. Answered by HV_TELL_IDENTITIES, always. */
 void hv_scout_identities(hv_scout *scout);
+/* Look for hubs and partitions now. */
+void hv_scout_discover(hv_scout *scout);
 /* A hub vanished: tell RETURNED when it is listed again. */
 void hv_scout_expect(hv_scout *scout, const char *hub);
 

@@ -34,6 +34,7 @@ struct hv_scout {
     struct {                            /* touched only while holding `lock` */
         struct scout_question *first, **last;
         bool stopping;
+        bool discover;                  /* now */
     } locked;
 };
 

@@ -177,6 +177,30 @@ set_options(const hv_cli_start *start, const hv_args *args, hv_options *options,
     return rc == HV_OK ? set_from_command(args, options, err) : rc;
 }
 
+static void
+begin_options(const hv_cli_start *start, hv_options *options)
+{
+    hv_options_init(options);
+    options->credentials_dir = start->environment != NULL ? start->environment("CREDENTIALS_DIRECTORY") : NULL;
+}
+
+hv_rc
+hv_cli_read_options(const hv_cli *cli, hv_options *ret, hv_err *err)
+{
+    HV_AUTO(hv_options_clear) hv_options options;
+    const char *config;
+
+    begin_options(cli->start, &options);
+    hv_rc rc = set_options(cli->start, cli->args, &options, &config, err);
+    if (rc == HV_OK)
+        rc = hv_options_complete(&options, cli->needs, err);
+    if (rc != HV_OK)
+        return rc;
+    *ret = options;
+    options = (hv_options){0};
+    return HV_OK;
+}
+
 /* Whether the stream is the journal: JOURNAL_STREAM then names its device and inode (systemd.exec(5)). A child that somebody has given
  * another standard error has the variable too. */
 static bool
@@ -234,8 +258,7 @@ run_verb(const hv_cli_start *start, const hv_verb *verb, hv_args *args, hv_err *
     const char *output = hv_args_text(args, "--output"), *config = NULL;
     hv_out out;
 
-    hv_options_init(&options);
-    options.credentials_dir = start->environment != NULL ? start->environment("CREDENTIALS_DIRECTORY") : NULL;
+    begin_options(start, &options);
     hv_rc rc = check_values(verb, args, err);
     if (rc == HV_OK && !verb->needs_no_options)
         rc = set_options(start, args, &options, &config, err);
@@ -248,7 +271,7 @@ run_verb(const hv_cli_start *start, const hv_verb *verb, hv_args *args, hv_err *
 
     hv_out_start(&out, start->to, output != NULL && strcmp(output, "json") == 0);
     hv_cli cli = {.options = &options, .args = args, .out = &out, .to = start->to, .notes = start->notes, .terminal = start->terminal,
-                  .log = log, .config = config};
+                  .log = log, .config = config, .start = start, .needs = verb->needs};
     if (!verb->needs_no_options) {
         cli.notify_socket = start->environment("NOTIFY_SOCKET");
         if (cli.notify_socket != NULL && *cli.notify_socket == '\0')

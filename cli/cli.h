@@ -13,6 +13,8 @@
 #include "common/log.h"
 #include "common/options.h"
 
+typedef struct hv_cli_start hv_cli_start;
+
 typedef struct hv_cli {
     const hv_options *options;          /* complete, with what the command needs */
     const hv_args *args;
@@ -22,6 +24,8 @@ typedef struct hv_cli {
     bool terminal;                      /* notes go to a terminal */
     hv_log *log;                        /* on notes, as the options say */
     const char *config;                 /* path of the configuration file that was read; NULL: none */
+    const hv_cli_start *start;          /* what the settings were read from */
+    unsigned needs;                     /* HV_NEED_... of the command */
     const char *notify_socket;          /* of a service manager that wants to be told how we are; NULL: none */
     int64_t watchdog_ms;                /* how often it wants a sign of life at least; 0: never */
 } hv_cli;
@@ -43,13 +47,17 @@ extern const hv_verb hv_verbs[];
 extern const hv_flag hv_global_flags[];
 
 /* What a program run consists of, for main() and for tests. */
-typedef struct hv_cli_start {
+struct hv_cli_start {
     const char *const *words;           /* behind the name of the program; NULL at the end */
     FILE *to, *notes;
     bool terminal;                      /* of notes */
     const char *(*environment)(const char *name);       /* NULL if it is not set; the function may be NULL for commands that need no options */
     const char *default_config;         /* read if it exists and nothing else is named */
-} hv_cli_start;
+};
+
+/* All settings as this command would get them if it began now: from the environment, the file and the command line. Complete; written on
+ * success only, to be cleared by the caller. */
+hv_rc hv_cli_read_options(const hv_cli *cli, hv_options *ret, hv_err *err) HV_MUST_USE;
 
 /* Runs one command line; the exit status. Prints at most one line on notes besides what the command itself puts there. */
 int hv_cli_main(const hv_cli_start *start);

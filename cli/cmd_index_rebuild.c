@@ -80,7 +80,7 @@ hv_cmd_index_rebuild(hv_cli *cli, hv_err *err)
     hv_rebuild_facts facts = {0};
     bool replaced;
 
-    hv_rc rc = hv_stop_signals_start(&signals, err);
+    hv_rc rc = hv_stop_signals_start(HV_HANGUP_AS_EVER, &signals, err);
     if (rc != HV_OK)
         return rc;
     config.stop = hv_stop_signals_flag(signals);

@@ -8,6 +8,7 @@ static const hv_column columns[] = {
     {.name = "from"},
     {.name = "default", .json_only = true},
     {.name = "takes", .json_only = true},
+    {.name = "reloadable", .json_only = true},
     {.name = "meaning", .json_only = true},
 };
 
@@ -45,6 +46,7 @@ put_option(const hv_options *options, const hv_option *option, hv_out *out, hv_e
     hv_out_text(out, origin->where != NULL ? origin->where : "default");
     put_text(out, &fallback);
     put_text(out, &takes);
+    hv_out_text(out, option->reload ? "yes" : "no");
     hv_out_text(out, option->help);
     hv_out_row_end(out);
     return HV_OK;

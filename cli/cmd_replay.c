@@ -116,7 +116,7 @@ hv_cmd_replay(hv_cli *cli, hv_err *err)
     if (rc == HV_OK)
         rc = hv_replay_words_read(cli, &words, err);
     if (rc == HV_OK)
-        rc = hv_stop_signals_start(&signals, err);
+        rc = hv_stop_signals_start(HV_HANGUP_AS_EVER, &signals, err);
     if (rc == HV_OK)
         rc = hv_vault_open(cli->options, 0, &vault, err);
     if (rc != HV_OK)

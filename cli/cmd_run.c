@@ -53,6 +53,12 @@ log_start(const hv_cli *cli)
     hv_log_event_write(cli->log, HV_LINE_STARTING, fields, cli->config != NULL ? 4 : 3);
 }
 
+static hv_rc
+read_options(void *arg, hv_options *ret, hv_err *err)
+{
+    return hv_cli_read_options(arg, ret, err);
+}
+
 hv_rc
 hv_cmd_run(hv_cli *cli, hv_err *err)
 {
@@ -60,12 +66,13 @@ hv_cmd_run(hv_cli *cli, hv_err *err)
     hv_progress progress = hv_progress_begin(cli);
     hv_archiver_totals totals = {0};
 
-    hv_rc rc = hv_stop_signals_start(&signals, err);
+    hv_rc rc = hv_stop_signals_start(cli->terminal ? HV_HANGUP_STOPS : HV_HANGUP_RELOADS, &signals, err);
     if (rc != HV_OK)
         return rc;
     log_start(cli);
     hv_service_config config = {.options = cli->options, .log = cli->log, .once = hv_args_has(cli->args, "--once"),
         .stop = hv_stop_signals_flag(signals), .progress = show_progress, .progress_arg = &progress, .notify_socket = cli->notify_socket,
+        .reloads = hv_stop_signals_reloads(signals), .read_options = read_options, .read_options_arg = cli,
         .watchdog_ms = cli->watchdog_ms};
     rc = hv_service_run(&config, &totals, err);
     hv_progress_clear(&progress);

@@ -50,7 +50,7 @@ hv_cmd_verify(hv_cli *cli, hv_err *err)
 
     hv_rc rc = hv_args_number(cli->args, "--threads", 1, HV_VERIFY_MAX_THREADS, &threads, err);
     if (rc == HV_OK)
-        rc = hv_stop_signals_start(&signals, err);
+        rc = hv_stop_signals_start(HV_HANGUP_AS_EVER, &signals, err);
     if (rc == HV_OK)
         rc = hv_vault_open(cli->options, hv_args_has(cli->args, "--no-index") ? HV_VAULT_NO_INDEX : 0, &vault, err);
     if (rc != HV_OK)

@@ -88,7 +88,10 @@ hv_manual_configuration(FILE *to, hv_err *err)
           "that has no effect with the others is refused. `hubvault options` shows what is in effect and where it comes from, "
           "`hubvault doctor` tries it out.\n\n"
           "No option holds a secret: secrets stand in files of their own, readable by hubvault's user only. Instead of the path of a secret file\n"
-          "`credential:NAME` may be written: a credential that systemd gives the service (`LoadCredential=` in systemd.exec(5)).\n\n", to);
+          "`credential:NAME` may be written: a credential that systemd gives the service (`LoadCredential=` in systemd.exec(5)).\n\n"
+          "A running archiver reads all of it again at SIGHUP (`systemctl reload hubvault`). What is marked as reloadable is in force from then on; of\n"
+          "anything else that has changed the log says that it needs a restart. Files of secrets are read again as well, wherever they lie. If\n"
+          "anything is wrong, the log says where, and everything stays as it was.\n\n", to);
     return hv_options_document(HV_DOCUMENT_MARKDOWN, to, err);
 }
 

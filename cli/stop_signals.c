@@ -7,6 +7,8 @@
 
 struct hv_stop_signals {
     atomic_bool stop, ending;
+    atomic_uint reloads;
+    hv_hangup hangup;
     sigset_t set, former;
     pthread_t thread;
 };
@@ -21,6 +23,10 @@ wait_for_signals(void *arg)
         int signal_number = sigtimedwait(&signals->set, NULL, &patience);
         if (signal_number <= 0 || atomic_load(&signals->ending))
             continue;
+        if (signal_number == SIGHUP && signals->hangup == HV_HANGUP_RELOADS) {
+            atomic_fetch_add(&signals->reloads, 1);
+            continue;
+        }
         if (atomic_load(&signals->stop)) {
             (void)pthread_sigmask(SIG_UNBLOCK, &signals->set, NULL);
             (void)raise(signal_number);
@@ -31,7 +37,7 @@ wait_for_signals(void *arg)
 }
 
 hv_rc
-hv_stop_signals_start(hv_stop_signals **ret, hv_err *err)
+hv_stop_signals_start(hv_hangup hangup, hv_stop_signals **ret, hv_err *err)
 {
     hv_stop_signals *signals = calloc(1, sizeof *signals);
 
@@ -40,6 +46,9 @@ hv_stop_signals_start(hv_stop_signals **ret, hv_err *err)
     sigemptyset(&signals->set);
     sigaddset(&signals->set, SIGTERM);
     sigaddset(&signals->set, SIGINT);
+    if (hangup != HV_HANGUP_AS_EVER)
+        sigaddset(&signals->set, SIGHUP);
+    signals->hangup = hangup;
     (void)pthread_sigmask(SIG_BLOCK, &signals->set, &signals->former);
     if (pthread_create(&signals->thread, NULL, wait_for_signals, signals) != 0) {
         (void)pthread_sigmask(SIG_SETMASK, &signals->former, NULL);
@@ -54,6 +63,12 @@ const atomic_bool *
 hv_stop_signals_flag(const hv_stop_signals *signals)
 {
     return &signals->stop;
+}
+
+const atomic_uint *
+hv_stop_signals_reloads(const hv_stop_signals *signals)
+{
+    return &signals->reloads;
 }
 
 void

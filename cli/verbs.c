@@ -70,7 +70,8 @@ const hv_verb hv_verbs[] = {
     {.name = "run", .values = "", .help = "Capture every hub into the vault", .flags = run_flags,
      .needs = HV_NEED_STORE | HV_NEED_INDEX | HV_NEED_SOURCE, .run = hv_cmd_run,
      .details = "Runs until SIGTERM or SIGINT, then seals what is open and ends. Killed at any moment it loses nothing:\n"
-                "the next run goes on behind the last cut that is in the store."},
+                "the next run goes on behind the last cut that is in the store. SIGHUP makes it read its configuration\n"
+                "again, unless standard error is a terminal, where it ends the program like SIGTERM."},
     {.name = "replay", .values = "[HUB...]", .max_values = 1000, .help = "Give any stretch of history back, exactly as it went in",
      .flags = hv_replay_flags, .needs = HV_NEED_STORE | HV_NEED_INDEX, .run = hv_cmd_replay,
      .details = "HUB is a name or a glob; without one, all hubs. Ranges are half-open: from is included, to is not.\n"

@@ -34,32 +34,38 @@ check_bytes(hv_slice line, const char *where, hv_err *err)
     const unsigned char *bytes = line.data;
 
     if (line.len > HV_CONFIG_MAX_LINE)
-        return hv_err_set(err, HV_USAGE, "%s: a line has %d bytes at most, not %zu", where, HV_CONFIG_MAX_LINE, line.len);
+        return hv_err_set(err, HV_USAGE, "%s:%d: a line has %d bytes at most, not %zu", where, HV_CONFIG_MAX_LINE + 1, HV_CONFIG_MAX_LINE,
+                          line.len);
     for (size_t i = 0; i < line.len; i++)
         if ((bytes[i] < 0x20 && bytes[i] != '\t') || bytes[i] == 0x7f)
-            return hv_err_set(err, HV_USAGE, "%s: there is a control character (0x%02x)", where, bytes[i]);
+            return hv_err_set(err, HV_USAGE, "%s:%zu: there is a control character (0x%02x)", where, i + 1, bytes[i]);
     if (!hv_utf8_valid(line))
-        return hv_err_set(err, HV_USAGE, "%s: this is not UTF-8 text", where);
+        return hv_err_set(err, HV_USAGE, "%s:1: this is not UTF-8 text", where);
     return HV_OK;
 }
 
-/* text: one line, checked, without its end; it is taken apart in place. */
+/* text: one line, checked, without its end; it is taken apart in place. *place is that of the line. */
 static hv_rc
-parse_line(hv_options *options, char *text, const hv_option_place *place, hv_err *err)
+parse_line(hv_options *options, char *text, hv_option_place *place, hv_err *err)
 {
     const char *first = skip_blanks(text);
 
     if (*first == '\0' || *first == '#')
         return HV_OK;
     char *name = text + (first - text), *equals = strchr(name, '=');
+    place->name_column = (unsigned)(name - text) + 1;
     if (equals == NULL)
-        return hv_err_set(err, HV_USAGE, "%s: a line is 'name = value' or a comment that begins with '#', not '%.100s'", place->where, name);
+        return hv_err_set(err, HV_USAGE, "%s:%u: a line is 'name = value' or a comment that begins with '#', not '%.100s'", place->where,
+                          place->name_column, name);
     *equals = '\0';
     cut_blanks_behind(name);
     char *value = equals + 1 + strspn(equals + 1, " \t");
     cut_blanks_behind(value);
-    if (strstr(value, " #") != NULL || strstr(value, "\t#") != NULL)
-        return hv_err_set(err, HV_USAGE, "%s: a comment needs a line of its own, it cannot follow the value of '%.100s'", place->where, name);
+    place->column = (unsigned)(value - text) + 1;
+    const char *comment = strstr(value, " #") != NULL ? strstr(value, " #") : strstr(value, "\t#");
+    if (comment != NULL)
+        return hv_err_set(err, HV_USAGE, "%s:%zu: a comment needs a line of its own, it cannot follow the value of '%.100s'", place->where,
+                          (size_t)(comment - text) + 2, name);
     return hv_options_set(options, name, value, place, err);
 }
 

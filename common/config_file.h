@@ -11,7 +11,7 @@ enum { HV_CONFIG_MAX_BYTES = 1 << 20, HV_CONFIG_MAX_LINE = 8192 };
 /*
  * Set what the text says. `name` is the file's, for messages; relative paths in it count from `folder`. Lines end in LF or CRLF; blanks
  * around name and value do not count; a value cannot be quoted or go on in the next line. Survives any bytes. HV_USAGE with
- * "<name>:<line>" in front for a bad name or value, an option set twice (both lines), a control character, text that is not UTF-8, and for
+ * "<name>:<line>:<column>" in front for a bad name or value, an option set twice (both lines), a control character, text that is not UTF-8, and for
  * " #" in a value, where somebody meant a comment. After a failure the options hold the lines before it.
  */
 hv_rc hv_config_parse(hv_options *options, hv_slice text, const char *name, const char *folder, hv_err *err) HV_MUST_USE;

@@ -49,11 +49,11 @@ const hv_option hv_option_table[] = {
     {.name = "source.hubs", .type = HV_OPTION_LIST, .offset = FIELD(source_hubs), .check = hv_option_check_hub,
      .fallback_note = "found by asking the broker", .example = "orders,customers",
      .help = "The hubs to capture, where the broker does not let us ask for all of them."},
-    {.name = "source.include", .type = HV_OPTION_LIST, .offset = FIELD(source_include), .fallback_text = "*", .example = "orders,sales-*",
+    {.name = "source.include", .reload = true, .type = HV_OPTION_LIST, .offset = FIELD(source_include), .fallback_text = "*", .example = "orders,sales-*",
      .help = "Which of the hubs found are captured: names with * and ?. A hub has to match one of them."},
-    {.name = "source.exclude", .type = HV_OPTION_LIST, .offset = FIELD(source_exclude), .example = "test-*",
+    {.name = "source.exclude", .reload = true, .type = HV_OPTION_LIST, .offset = FIELD(source_exclude), .example = "test-*",
      .help = "Which of these are not captured after all. Hubs that Kafka keeps for itself never are."},
-    {.name = "source.discovery-interval", .type = HV_OPTION_DURATION, .offset = FIELD(source_discovery_interval_ms), .fallback = 1 * MINUTE,
+    {.name = "source.discovery-interval", .reload = true, .type = HV_OPTION_DURATION, .offset = FIELD(source_discovery_interval_ms), .fallback = 1 * MINUTE,
      .min = 1 * SECOND, .max = 1 * DAY, .help = "How often to look for new hubs and new partitions."},
     {.name = "source.timeout", .type = HV_OPTION_DURATION, .offset = FIELD(source_timeout_ms), .fallback = 10 * SECOND,
      .min = 1 * SECOND, .max = 5 * MINUTE,
@@ -108,10 +108,10 @@ const hv_option hv_option_table[] = {
     {.name = "oauth.imds-endpoint", .type = HV_OPTION_TEXT, .offset = FIELD(oauth_imds_endpoint), .check = hv_option_check_url,
      .fallback_text = "http://169.254.169.254", .help = "Where the machine tells its identity."},
 
-    {.name = "segment.max-bytes", .type = HV_OPTION_BYTES, .offset = FIELD(segment_max_bytes), .fallback = 8 * MIB, .min = 64 * KIB,
+    {.name = "segment.max-bytes", .reload = true, .type = HV_OPTION_BYTES, .offset = FIELD(segment_max_bytes), .fallback = 8 * MIB, .min = 64 * KIB,
      .max = 1 * GIB, .help = "Seal a segment when about so many bytes would be stored. While one of a partition is being stored the next one "
                              "grows, so with a backlog they get larger."},
-    {.name = "segment.max-age", .type = HV_OPTION_DURATION, .offset = FIELD(segment_max_age_ms), .fallback = 5 * MINUTE, .min = 1 * SECOND,
+    {.name = "segment.max-age", .reload = true, .type = HV_OPTION_DURATION, .offset = FIELD(segment_max_age_ms), .fallback = 5 * MINUTE, .min = 1 * SECOND,
      .max = 1 * DAY, .help = "Seal a segment so long after its first event was read, however small it is. Until then the event is in the "
                              "hub only."},
     {.name = "segment.block-bytes", .type = HV_OPTION_BYTES, .offset = FIELD(segment_block_bytes), .fallback = 256 * KIB, .min = 4 * KIB,
@@ -129,7 +129,7 @@ const hv_option hv_option_table[] = {
      .help = "Threads that encode and compress; 0: as many as there are processors."},
     {.name = "archiver.uploaders", .type = HV_OPTION_NUMBER, .offset = FIELD(archiver_uploaders), .fallback = 4, .min = 1, .max = 256,
      .help = "Segments that are stored at the same time."},
-    {.name = "archiver.headroom-warning", .type = HV_OPTION_DURATION, .offset = FIELD(archiver_headroom_warning_ms), .fallback = 6 * HOUR,
+    {.name = "archiver.headroom-warning", .reload = true, .type = HV_OPTION_DURATION, .offset = FIELD(archiver_headroom_warning_ms), .fallback = 6 * HOUR,
      .min = 1 * MINUTE, .max = 90 * DAY,
      .help = "Warn when the hub will delete the oldest event that is not sealed yet within this time."},
     {.name = "archiver.follow-interval", .type = HV_OPTION_DURATION, .offset = FIELD(archiver_follow_interval_ms), .fallback = 10 * SECOND,
@@ -142,9 +142,9 @@ const hv_option hv_option_table[] = {
      .fallback = 1 * MINUTE, .min = 0, .max = 1 * DAY,
      .help = "How often to look at the offsets of consumer groups and the settings of topics, and keep in the vault what changed; 0s: never."},
 
-    {.name = "log.level", .type = HV_OPTION_ENUM, .offset = FIELD(log_level), .fallback = 2,
+    {.name = "log.level", .reload = true, .type = HV_OPTION_ENUM, .offset = FIELD(log_level), .fallback = 2,
      .words = WORDS("error", "warning", "info", "debug"), .help = "What the log on standard error tells: this and all that is worse."},
-    {.name = "log.format", .type = HV_OPTION_ENUM, .offset = FIELD(log_format), .fallback = HV_LOG_FORMAT_LOGFMT,
+    {.name = "log.format", .reload = true, .type = HV_OPTION_ENUM, .offset = FIELD(log_format), .fallback = HV_LOG_FORMAT_LOGFMT,
      .words = WORDS("logfmt", "json"), .help = "How it looks."},
 };
 const size_t hv_option_count = sizeof hv_option_table / sizeof *hv_option_table;

@@ -383,6 +383,12 @@ set_known(hv_options *options, const hv_option *option, const char *value, const
     return HV_OK;
 }
 
+static hv_rc
+prefix_place(const hv_option_place *place, unsigned column, hv_err *err)
+{
+    return column > 0 ? hv_err_prefix(err, "%s:%u", place->where, column) : hv_err_prefix(err, "%s", place->where);
+}
+
 hv_rc
 hv_options_set(hv_options *options, const char *name, const char *value, const hv_option_place *place, hv_err *err)
 {
@@ -390,8 +396,9 @@ hv_options_set(hv_options *options, const char *name, const char *value, const h
 
     assert(place->layer != HV_OPTION_DEFAULT);
     if (option != NULL)
-        return set_known(options, option, value, place, err) == HV_OK ? HV_OK : hv_err_prefix(err, "%s", place->where);
+        return set_known(options, option, value, place, err) == HV_OK ? HV_OK : prefix_place(place, place->column, err);
     const char *meant = hv_nearest(name, option_name_at, NULL);
-    return hv_err_set(err, HV_USAGE, "%s: there is no option '%.100s'%s%s%s", place->where, name, meant != NULL ? "; did you mean '" : "",
-                      meant != NULL ? meant : "", meant != NULL ? "'?" : "; 'hubvault options' lists all");
+    (void)hv_err_set(err, HV_USAGE, "there is no option '%.100s'%s%s%s", name, meant != NULL ? "; did you mean '" : "",
+                     meant != NULL ? meant : "", meant != NULL ? "'?" : "; 'hubvault options' lists all");
+    return prefix_place(place, place->name_column, err);
 }

@@ -98,6 +98,7 @@ typedef struct hv_option {
     const char *const *words;           /* enums: NULL behind the last */
     hv_rc (*check)(const char *name, const char *value, hv_err *err);   /* texts, and each item of a list (what stands before the '=', in
                                            pairs); `name` is that of the option; NULL: any text goes */
+    bool reload;                        /* a running archiver takes a change over when it is told to (SIGHUP) */
     const char *environment;            /* the variable that gives it when nothing else does; NULL: none */
     const char *example;                /* for the manual: a value one would write */
     const char *help;                   /* sentences */
@@ -119,10 +120,11 @@ typedef struct hv_option_place {
     hv_option_layer layer;
     const char *where;                  /* "hubvault.conf:12", "--set"; stands in front of messages */
     const char *folder;                 /* relative paths count from here; NULL: from the working folder */
+    unsigned name_column, column;       /* of name and value in their line, in bytes from 1, for messages; 0: there is no line */
 } hv_option_place;
 
 /*
- * Set one option from text. HV_USAGE, with where, the wrong value, and what would be right, for a name or value that is refused, and for a
+ * Set one option from text. HV_USAGE, with where (and the column of name or value), the wrong value, and what would be right, for a name or value that is refused, and for a
  * scalar set twice in files. On the command line the last one wins; a list there takes the place of the one in the file. A setting
  * of a layer below one that was seen already changes nothing.
  */

@@ -118,7 +118,8 @@ in_group(const hv_option *option, const struct group *group)
 static void
 write_markdown(const hv_option *option, const char *fallback, const char *range, FILE *to)
 {
-    fprintf(to, "| `%s` | %s | %s | %s", option->name, *range != '\0' ? range : hv_option_type_text(option->type), fallback, option->help);
+    fprintf(to, "| `%s` | %s | %s | %s | %s", option->name, *range != '\0' ? range : hv_option_type_text(option->type), fallback,
+            option->reload ? "yes" : "no", option->help);
     if (option->environment != NULL)
         fprintf(to, " When it is not set, the environment variable `%s` counts.", option->environment);
     if (option->example != NULL)
@@ -147,6 +148,8 @@ write_scdoc(const hv_option *option, const char *fallback, const char *range, FI
         write_escaped(range, to);
         fputs(".", to);
     }
+    if (option->reload)
+        fputs(" A running archiver takes a change over at SIGHUP.", to);
     if (option->environment != NULL) {
         fputs(" When it is not set, the environment variable ", to);
         write_escaped(option->environment, to);
@@ -182,7 +185,7 @@ hv_options_document(hv_option_document form, FILE *to, hv_err *err)
 
     for (const struct group *group = groups; group < groups + sizeof groups / sizeof *groups; group++) {
         if (form == HV_DOCUMENT_MARKDOWN)
-            fprintf(to, "## %s\n\n%s\n\n| option | takes | default | meaning |\n|---|---|---|---|\n", group->title, group->about);
+            fprintf(to, "## %s\n\n%s\n\n| option | takes | default | reloadable | meaning |\n|---|---|---|---|---|\n", group->title, group->about);
         else
             fprintf(to, "## %s\n\n%s\n\n", group->title, group->about);
         for (const hv_option *option = hv_option_table; option < hv_option_table + hv_option_count && rc == HV_OK; option++)

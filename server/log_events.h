@@ -23,6 +23,15 @@
     X(THREAD_STALLED, ERROR, "thread-stalled", "a thread shows no progress", "threads thread silent_ms watchdog", \
       "A store, a disk or hubvault itself hangs. With `watchdog=withheld` the service manager gets no more signs of life and will " \
       "restart the service, which loses nothing. Said once a minute.") \
+    X(OPTION_CHANGED, INFO, "option-changed", "option has another value from now on", "option old new", \
+      "SIGHUP has come, and the configuration has changed.") \
+    X(OPTION_NEEDS_RESTART, WARNING, "option-needs-restart", "option has changed in the configuration and needs a restart", "option old new", \
+      "The old value stays in force until then.") \
+    X(HUB_LEFT_OUT, WARNING, "hub-left-out", "hub is not wanted any more and needs a restart to be left out", "hub", \
+      "source.include and source.exclude have changed. Until then it is captured.") \
+    X(RELOADED, INFO, "reloaded", "configuration is read again", "changed needs_restart", "How many options were taken over, and how many were not.") \
+    X(RELOAD_REFUSED, ERROR, "reload-refused", "configuration cannot be read again, and everything stays as it was", "error", \
+      "The error names file, line and column.") \
     X(ENDED, INFO, "ended", "capture has ended", \
       "hubs partitions events cuts adopted gap_offsets bytes_in bytes_stored stopped abandoned ran_ms", \
       "Everything that was read is sealed, or is still in the hubs. The numbers are totals since the start.") \

@@ -134,6 +134,7 @@ hv_service_run(const hv_service_config *config, hv_archiver_totals *ret, hv_err 
     HV_AUTO(hv_sources_close) hv_sources *sources = NULL;
     HV_AUTO(hv_snapshots_close) hv_snapshot_service *snapshots = NULL;
     HV_AUTO(hv_supervision_free) hv_supervision *supervision = NULL;
+    HV_AUTO(hv_reload_free) hv_reload *reload = NULL;
     hv_archiver *archiver = NULL;
     int64_t began_ms = hv_clock_boot_ms();
 
@@ -157,12 +158,14 @@ hv_service_run(const hv_service_config *config, hv_archiver_totals *ret, hv_err 
     if (!config->once)
         rc = hv_sources_join(sources, config->options, vault->marker.vault, &made.memberships, err);
     if (rc == HV_OK)
+        rc = hv_reload_new(&(hv_reload_config){.service = config, .sources = sources, .group = made.memberships != NULL}, &reload, err);
+    if (rc == HV_OK)
         rc = hv_archiver_start(&made, &archiver, err);
     if (rc != HV_OK)
         return rc;
     log_start(config, vault, &made);
     hv_service_watch_run(&(hv_service_watch){.config = config, .archiver = archiver, .index = vault->index, .supervision = supervision,
-        .group = made.memberships != NULL, .began_boot_ms = began_ms});
+        .reload = reload, .group = made.memberships != NULL, .began_boot_ms = began_ms});
     rc = hv_archiver_join(archiver, ret, err);
     if (config->once)
         hv_snapshots_take(snapshots);

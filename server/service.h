@@ -17,6 +17,9 @@ typedef struct hv_service_config {
     const atomic_bool *stop;            /* set by a signal handler or another thread */
     void (*progress)(void *arg, const hv_archiver_totals *totals);      /* a few times a second; NULL: none */
     void *progress_arg;
+    const atomic_uint *reloads;         /* grows when the configuration is to be read again; NULL: never */
+    hv_rc (*read_options)(void *arg, hv_options *ret, hv_err *err);     /* reads it; complete */
+    void *read_options_arg;
     const char *notify_socket;          /* of the service manager, see server/supervision.h; NULL: none */
     int64_t watchdog_ms;                /* of the service manager; 0: none */
 } hv_service_config;

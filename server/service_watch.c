@@ -90,6 +90,12 @@ tick(const hv_service_watch *watch, watched *progress)
         progress->stopped = true;
         stop(watch);
     }
+    if (!progress->stopped && hv_reload_is_due(watch->reload)) {
+        hv_supervision_reloading(watch->supervision);
+        hv_reload_do(watch->reload, watch->archiver);
+        if (hv_supervision_is_reloading(watch->supervision))
+            hv_supervision_ready(watch->supervision);
+    }
     if (now - progress->supervised_boot_ms >= SUPERVISE_MS) {
         progress->supervised_boot_ms = now;
         supervise(watch, progress->stopped);

@@ -4,7 +4,7 @@
 #ifndef HV_SERVER_SERVICE_WATCH_H
 #define HV_SERVER_SERVICE_WATCH_H
 
-#include "server/service.h"
+#include "server/reload.h"
 #include "server/supervision.h"
 
 typedef struct hv_service_watch {
@@ -12,6 +12,7 @@ typedef struct hv_service_watch {
     hv_archiver *archiver;
     hv_index *index;
     hv_supervision *supervision;
+    hv_reload *reload;
     bool group;                         /* partitions come from a group, so there is nothing to capture before it has met */
     int64_t began_boot_ms;              /* of the service */
 } hv_service_watch;

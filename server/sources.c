@@ -297,3 +297,17 @@ hv_sources_for_hub(const hv_sources *sources, const char *hub)
             return sources->sources[s];
     return sources->sources[sources->count - 1];
 }
+
+hv_rc
+hv_sources_reload(const hv_sources *sources, const hv_options *options, hv_err *err)
+{
+    const hv_texts *include = &options->source_include, *exclude = &options->source_exclude;
+    hv_rc rc = HV_OK;
+
+    for (size_t s = 0; rc == HV_OK && s < sources->count; s++) {
+        if (sources->hubs[s] == NULL)   /* else the hub of its credential is the only one */
+            rc = hv_source_kafka_filter(sources->sources[s], include->items, include->count, exclude->items, exclude->count, err);
+        hv_source_kafka_refresh(sources->sources[s]);
+    }
+    return rc;
+}

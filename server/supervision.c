@@ -113,6 +113,12 @@ hv_supervision_is_ready(const hv_supervision *supervision)
     return supervision->phase == READY;
 }
 
+bool
+hv_supervision_is_reloading(const hv_supervision *supervision)
+{
+    return supervision->phase == RELOADING;
+}
+
 void
 hv_supervision_reloading(hv_supervision *supervision)
 {

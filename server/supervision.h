@@ -33,7 +33,9 @@ void hv_supervision_status(hv_supervision *supervision, const char *format, ...)
 /* What was begun by starting or reloading is done. Nothing happens if that has been said. */
 void hv_supervision_ready(hv_supervision *supervision);
 bool hv_supervision_is_ready(const hv_supervision *supervision);
+/* Does nothing before it was ready for the first time. */
 void hv_supervision_reloading(hv_supervision *supervision);
+bool hv_supervision_is_reloading(const hv_supervision *supervision);
 void hv_supervision_stopping(hv_supervision *supervision);
 
 /* How long a thread may be silent before the manager gets no more signs of life. */

@@ -13,6 +13,14 @@
  * HV_UNAVAILABLE of the questions. HV_USAGE, HV_NOT_FOUND (a secret's file), HV_IO, HV_NOMEM. */
 hv_rc hv_source_kafka_open(const hv_kafka_config *config, hv_source **ret, hv_err *err) HV_MUST_USE;
 
+/* Other globs for what hubs() lists from now on; nothing changes for hubs that are read already. Any thread. HV_NOMEM, and nothing has
+ * changed then. */
+hv_rc hv_source_kafka_filter(hv_source *source, const char *const *include, size_t include_count, const char *const *exclude,
+                             size_t exclude_count, hv_err *err) HV_MUST_USE;
+
+/* Have the file of the secret read again soon, as happens by itself when a login was refused. Any thread. */
+void hv_source_kafka_refresh(hv_source *source);
+
 typedef struct hv_kafka_group_config {
     const hv_kafka_config *broker;      /* how to connect; what it points to must outlive the membership */
     const char *group;                  /* id of the group */

@@ -192,7 +192,7 @@ upkeep(hv_kafka *k)
 
     trouble(k, hv_kafka_serve_waiting(k, &err), &err);
     hv_kafka_serve_commits(k, false);
-    if (k->poll.auth_failed) {
+    if (k->poll.auth_failed || atomic_exchange(&k->refresh, false)) {
         k->poll.auth_failed = false;
         (void)hv_kafka_refresh_credentials(k);
     }

@@ -69,6 +69,9 @@ typedef struct hv_kafka_budget {
     uint64_t wake_bytes;                /* consumed bytes after which the fetchers are woken */
 } hv_kafka_budget;
 
+/* The globs of a configuration take the place of those that are there; the others of *settings stay. HV_NOMEM, and nothing has changed. */
+hv_rc hv_kafka_settings_filter(hv_kafka_settings *settings, const hv_kafka_config *globs, hv_err *err) HV_MUST_USE;
+
 hv_kafka_budget hv_kafka_budget_of(uint64_t queue_bytes);
 
 /* What one consumed event counts for, bytes of the event apart: librdkafka's own bookkeeping. */
@@ -133,7 +136,7 @@ enum { HV_KAFKA_CACHE = 1024 };         /* a power of two */
 
 typedef struct hv_kafka {
     hv_source source;                   /* first, so that one pointer is both */
-    hv_kafka_settings settings;
+    hv_kafka_settings settings;         /* its globs are touched only while holding `lock` */
     hv_kafka_budget budget;
     hv_kafka_owner *owner;
     char location[512];
@@ -177,6 +180,7 @@ typedef struct hv_kafka {
     _Atomic int64_t empty_at_ms;        /* last poll that found nothing (CLOCK_BOOTTIME) */
     _Atomic uint64_t popped;            /* records, until now */
     _Atomic bool reconnect;             /* the watch thread wants a new connection */
+    _Atomic bool refresh;               /* somebody wants the secret to be read again */
     _Atomic bool has_identities;        /* hubs have told them once */
     _Atomic int64_t no_identities_until_ms;     /* CLOCK_BOOTTIME; the source has none, or did not answer */
     _Atomic int watch_patience;         /* the time without progress is stall_ms times this */

@@ -61,6 +61,30 @@ free_texts(char **texts, size_t count)
     free(texts);
 }
 
+hv_rc
+hv_kafka_settings_filter(hv_kafka_settings *settings, const hv_kafka_config *globs, hv_err *err)
+{
+    hv_kafka_settings made = {0};
+
+    hv_rc rc = copy_texts(globs->include, globs->include_count, &made.include, &made.include_count, err);
+    if (rc == HV_OK)
+        rc = copy_texts(globs->exclude, globs->exclude_count, &made.exclude, &made.exclude_count, err);
+    if (rc == HV_OK) {
+        const hv_kafka_settings former = *settings;
+        settings->include = made.include;
+        settings->include_count = made.include_count;
+        settings->exclude = made.exclude;
+        settings->exclude_count = made.exclude_count;
+        made.include = former.include;
+        made.include_count = former.include_count;
+        made.exclude = former.exclude;
+        made.exclude_count = former.exclude_count;
+    }
+    free_texts(made.include, made.include_count);
+    free_texts(made.exclude, made.exclude_count);
+    return rc;
+}
+
 void
 hv_kafka_settings_clear(hv_kafka_settings *settings)
 {

@@ -41,6 +41,7 @@ ask(hv_kafka *k, hv_kafka_conn *conn, rd_kafka_topic_t *topic, int timeout_ms, c
     return code == RD_KAFKA_RESP_ERR_NO_ERROR ? HV_OK : explain(k, code, topic == NULL, err);
 }
 
+/* Holding the lock. */
 static bool
 is_wanted(const hv_kafka *k, const char *name)
 {
@@ -79,11 +80,13 @@ find_all(hv_kafka *k, hv_kafka_conn *conn, int timeout_ms, hv_source_hub **ret, 
     if (hubs == NULL)
         return hv_err_set(err, HV_NOMEM, "no memory for %d hubs", metadata->topic_cnt);
     *count = 0;
+    (void)pthread_mutex_lock(&k->lock);
     for (int i = 0; i < metadata->topic_cnt; i++) {
         const rd_kafka_metadata_topic_t *topic = &metadata->topics[i];
         if (topic->partition_cnt > 0 && is_wanted(k, topic->topic))
             fill_hub(&hubs[(*count)++], topic->topic, topic->partition_cnt);
     }
+    (void)pthread_mutex_unlock(&k->lock);
     qsort(hubs, *count, sizeof *hubs, by_name);
     *ret = hubs;
     return HV_OK;
@@ -179,4 +182,23 @@ hv_kafka_hubs(hv_source *source, int timeout_ms, hv_source_hub **ret, size_t *co
     *ret = found;
     *count = found_count;
     return HV_OK;
+}
+
+hv_rc
+hv_source_kafka_filter(hv_source *source, const char *const *include, size_t include_count, const char *const *exclude, size_t exclude_count,
+                       hv_err *err)
+{
+    hv_kafka *k = (hv_kafka *)source;
+    hv_kafka_config globs = {.include = include, .include_count = include_count, .exclude = exclude, .exclude_count = exclude_count};
+
+    (void)pthread_mutex_lock(&k->lock);
+    hv_rc rc = hv_kafka_settings_filter(&k->settings, &globs, err);
+    (void)pthread_mutex_unlock(&k->lock);
+    return rc;
+}
+
+void
+hv_source_kafka_refresh(hv_source *source)
+{
+    atomic_store(&((hv_kafka *)source)->refresh, true);
 }

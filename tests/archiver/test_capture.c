@@ -278,6 +278,25 @@ START_TEST(a_cut_is_closed_by_age_although_nothing_follows)
 }
 END_TEST
 
+START_TEST(who_asks_for_hubs_does_not_wait_until_it_is_time)
+{
+    r->config.discovery_ms = 24 * 60 * 60 * 1000;
+    hv_archiver *archiver = begin_running(100);
+    for (int i = 0; i < 1000 && r->reports[HV_ARCHIVER_CONNECTED] == 0; i++)
+        usleep(10000);
+    ck_assert_int_eq(r->reports[HV_ARCHIVER_CONNECTED], 1);
+    ck_assert_int_eq(r->reports[HV_ARCHIVER_HUB], 1);
+    hv_scripted_hub(r->source, "another", 1, "");
+    for (int i = 0; i < 1000 && r->reports[HV_ARCHIVER_HUB] < 2; i++) {
+        hv_archiver_discover(archiver);
+        hv_archiver_tune(archiver, &(hv_archiver_tuning){.max_age_ms = 100 + i, .max_bytes = 1 << 20});
+        usleep(10000);
+    }
+    ck_assert_int_eq(r->reports[HV_ARCHIVER_HUB], 2);
+    end_running(archiver);
+}
+END_TEST
+
 START_TEST(stop_seals_what_is_open)
 {
     hv_archiver *archiver = NULL;
@@ -404,6 +423,7 @@ main(void)
     tcase_add_test(tests, a_lost_index_is_found_again_in_the_store_before_anything_is_read);
     tcase_add_test(tests, memory_stays_within_the_budget_and_everything_is_captured_all_the_same);
     tcase_add_test(tests, a_cut_is_closed_by_age_although_nothing_follows);
+    tcase_add_test(tests, who_asks_for_hubs_does_not_wait_until_it_is_time);
     tcase_add_test(tests, stop_seals_what_is_open);
     tcase_add_test(tests, a_hub_that_vanishes_and_returns_as_another_while_running_is_a_new_incarnation);
     tcase_add_test(tests, another_identity_while_running_is_a_new_incarnation);

@@ -77,7 +77,7 @@ START_TEST(a_bad_configuration_is_refused_with_file_and_line)
     const char *path = cli_write_file(&dir, "hubvault.conf", "store.dir = vault\n\nsegment.max-aeg = 10s\n");
     HV_AUTO(cli_result_clear) cli_result result = cli_run("hubs", "--config", path);
 
-    snprintf(want, sizeof want, "hubvault: %s:3: there is no option 'segment.max-aeg'; did you mean 'segment.max-age'?\n", path);
+    snprintf(want, sizeof want, "hubvault: %s:3:1: there is no option 'segment.max-aeg'; did you mean 'segment.max-age'?\n", path);
     cli_expect(result, 2, "", want);
 }
 END_TEST

@@ -52,21 +52,21 @@ static const struct refused {
     size_t len;
     const char *says;
 } refused[] = {
-    {S("store.dir = a\nindex.dirs = b\n"), "hubvault.conf:2: there is no option 'index.dirs'; did you mean 'index.dir'?"},
-    {S("\n\nsegment.max-age = 64M\n"), "hubvault.conf:3: 'segment.max-age' takes a length of time like 90s, 15m, 2h or 7d, not '64M'"},
-    {S("segment.max-age = 1s\n#\nsegment.max-age = 2s\n"), "hubvault.conf:3: 'segment.max-age' is set already, at hubvault.conf:1"},
-    {S("store.dir\n"), "hubvault.conf:1: a line is 'name = value' or a comment that begins with '#', not 'store.dir'"},
-    {S("[store]\n"), "hubvault.conf:1: a line is 'name = value'"},
-    {S("store.dir =\n"), "hubvault.conf:1: 'store.dir' needs a value"},
-    {S("= x\n"), "hubvault.conf:1: there is no option ''"},
-    {S("store.dir = /a # b\n"), "hubvault.conf:1: a comment needs a line of its own, it cannot follow the value of 'store.dir'"},
-    {S("store.dir = /a\t#b\n"), "hubvault.conf:1: a comment needs a line of its own"},
-    {S("store.dir = /a\0b\n"), "hubvault.conf:1: there is a control character (0x00)"},
-    {S("store.dir = /a\x1b[2J\n"), "hubvault.conf:1: there is a control character (0x1b)"},
-    {S("store.dir = /a\rb\n"), "hubvault.conf:1: there is a control character (0x0d)"},
-    {S("# \xff\n"), "hubvault.conf:1: this is not UTF-8 text"},
-    {S("\xef\xbb\xbfstore.dir = /a\n"), "hubvault.conf:1: there is no option"},
-    {S("store.dir = a\tb\n"), "hubvault.conf:1: 'store.dir' has a control character (0x09)"},
+    {S("store.dir = a\nindex.dirs = b\n"), "hubvault.conf:2:1: there is no option 'index.dirs'; did you mean 'index.dir'?"},
+    {S("\n\nsegment.max-age = 64M\n"), "hubvault.conf:3:19: 'segment.max-age' takes a length of time like 90s, 15m, 2h or 7d, not '64M'"},
+    {S("segment.max-age = 1s\n#\nsegment.max-age = 2s\n"), "hubvault.conf:3:19: 'segment.max-age' is set already, at hubvault.conf:1"},
+    {S("store.dir\n"), "hubvault.conf:1:1: a line is 'name = value' or a comment that begins with '#', not 'store.dir'"},
+    {S("\t [store]\n"), "hubvault.conf:1:3: a line is 'name = value'"},
+    {S("store.dir =\n"), "hubvault.conf:1:12: 'store.dir' needs a value"},
+    {S("= x\n"), "hubvault.conf:1:1: there is no option ''"},
+    {S("store.dir = /a # b\n"), "hubvault.conf:1:16: a comment needs a line of its own, it cannot follow the value of 'store.dir'"},
+    {S("store.dir = /a\t#b\n"), "hubvault.conf:1:16: a comment needs a line of its own"},
+    {S("store.dir = /a\0b\n"), "hubvault.conf:1:15: there is a control character (0x00)"},
+    {S("store.dir = /a\x1b[2J\n"), "hubvault.conf:1:15: there is a control character (0x1b)"},
+    {S("store.dir = /a\rb\n"), "hubvault.conf:1:15: there is a control character (0x0d)"},
+    {S("# \xff\n"), "hubvault.conf:1:1: this is not UTF-8 text"},
+    {S("\xef\xbb\xbfstore.dir = /a\n"), "hubvault.conf:1:1: there is no option"},
+    {S("store.dir = a\tb\n"), "hubvault.conf:1:13: 'store.dir' has a control character (0x09)"},
 };
 
 START_TEST(a_bad_line_is_refused_with_file_and_line_and_what_would_be_right)
@@ -83,7 +83,7 @@ START_TEST(a_line_has_a_limit)
     memset(text, 'x', HV_CONFIG_MAX_LINE + 1);
     text[0] = '#';
     ck_hv_fails(HV_USAGE, parse(text));
-    ck_assert_ptr_nonnull(strstr(err.msg, "hubvault.conf:1: a line has 8192 bytes at most"));
+    ck_assert_ptr_nonnull(strstr(err.msg, "hubvault.conf:1:8193: a line has 8192 bytes at most"));
     text[HV_CONFIG_MAX_LINE] = '\0';
     ck_hv_ok(parse(text));
 }

@@ -152,5 +152,119 @@ class ServiceManager(Case):
         service.stop()
 
 
+class Reload(Case):
+    def test_another_level_and_age_are_in_force_and_the_manager_is_told(self):
+        self.hub.tell("topic orders 1")
+        self.bed.configure(segment_max__age="1h")
+        manager = self.bed.manager()
+        service = self.bed.start({"NOTIFY_SOCKET": manager.address})
+        service.wait("ready")
+        self.hub.tell("fill orders 0 10 100")
+        service_bed.wait_until(lambda: manager.count("STATUS=capturing"), "a status", service.raw)
+        self.assertEqual(service.all("cut-sealed"), [])
+        self.bed.configure(segment_max__age="1s", log_level="debug", log_format="logfmt")
+        service.hang_up()
+        service_bed.wait_until(lambda: any("event=cut-sealed" in line for line in service.raw), "a sealed cut", service.raw)
+        self.assertEqual([(line["option"], line["old"], line["new"]) for line in service.all("option-changed")],
+                         [("segment.max-age", "1h", "1s"), ("log.level", "info", "debug"), ("log.format", "json", "logfmt")])
+        self.assertTrue(any("event=reloaded" in line and "changed=3 needs_restart=0" in line for line in service.raw))
+        kinds = [message.split("=")[0] for _, message in manager.messages if message.startswith(("READY", "RELOADING"))]
+        self.assertEqual(kinds, ["READY", "RELOADING", "READY"])
+        service.stop()
+
+    def test_a_configuration_with_a_fault_changes_nothing_and_the_place_is_named(self):
+        self.hub.tell("topic orders 1")
+        self.bed.configure(segment_max__age="1h")
+        service = self.bed.start()
+        service.wait("ready")
+        self.hub.tell("fill orders 0 10 100")
+        self.bed.configure(segment_max__age="1s", log_level="debug", archiver_memory="much")
+        where = next(number for number, line in enumerate(self.bed.config.read_text().splitlines(), 1) if "much" in line)
+        service.hang_up()
+        refused = service.wait("reload-refused")
+        self.assertEqual(refused["error"], f"{self.bed.config}:{where}:19: 'archiver.memory' takes a size like 64K, 8M or 1G, not 'much'")
+        self.bed.config.unlink()
+        service.hang_up()
+        service.wait("reload-refused", 2)
+        time.sleep(1.3)
+        self.assertEqual(service.all("cut-sealed") + service.all("option-changed") + service.all("reloaded"), [])
+        self.assertFalse(any(line["level"] == "debug" for line in service.lines))
+        service.stop()
+        self.assertEqual(service.all("ended")[0]["events"], 10)
+
+    def test_a_hub_that_is_included_now_is_captured_at_once_and_one_that_is_not_any_more_is_named(self):
+        self.hub.tell("topic orders 1")
+        self.hub.tell("topic sales 1")
+        self.bed.configure(source_include="orders", source_discovery__interval="1d")
+        service = self.bed.start()
+        service.wait("ready")
+        self.assertEqual(service.all("hub-captured", hub="sales"), [])
+        self.bed.configure(source_include="sales", source_discovery__interval="1d")
+        service.hang_up()
+        service.wait("hub-captured", hub="sales")
+        self.assertEqual([line["hub"] for line in service.all("hub-left-out")], ["orders"])
+        self.assertEqual(service.all("reloaded")[0]["changed"], 1)
+        service.hang_up()
+        self.assertEqual(service.wait("reloaded", 2)["changed"], 0)
+        self.hub.tell("fill sales 0 10 100")
+        self.hub.tell("fill orders 0 10 100")
+        service.stop()
+        self.assertEqual(service.all("ended")[0]["hubs"], 2)
+
+    def test_what_needs_a_restart_is_named_with_both_values_until_it_is_as_before(self):
+        self.bed.configure(archiver_memory="64M")
+        service = self.bed.start(arguments=("--set", "segment.max-age=7s"))
+        service.wait("ready")
+        self.bed.configure(archiver_memory="32M", source_group="others", segment_max__age="9s")
+        for times in (1, 2):
+            service.hang_up()
+            self.assertEqual(service.wait("reloaded", times, needs_restart=2)["changed"], 0)
+        self.assertEqual([(line["option"], line["old"], line["new"]) for line in service.all("option-needs-restart")],
+                         [("source.group", "hubvault", "others"), ("archiver.memory", "64M", "32M")] * 2)
+        self.bed.configure(archiver_memory="64M")
+        service.hang_up()
+        service.wait("reloaded", needs_restart=0)
+        service.stop()
+
+    def test_it_is_safe_at_any_time(self):
+        self.bed.configure(source_bootstrap="127.0.0.1:1")
+        service = self.bed.start()
+        service.wait("starting")
+        for _ in range(20):             # while it opens what it needs, and while it waits for the broker
+            service.hang_up()
+            time.sleep(0.02)
+        service.wait("reloaded")
+        self.assertIsNone(service.process.poll())
+        service.kill()
+        self.hub.tell("topic orders 1")
+        self.hub.tell("fill orders 0 1000 1000")
+        self.bed.configure()
+        service = self.bed.start()
+        service.wait("ready")
+        service.process.terminate()
+        for _ in range(20):             # while it ends
+            if service.process.poll() is None:
+                service.hang_up()
+        service.end()
+        self.assertEqual(service.all("ended")[0]["stopped"], 0)
+
+    def test_an_index_that_is_being_rebuilt_is_not_disturbed(self):
+        self.hub.tell("topic orders 1")
+        self.hub.tell("fill orders 0 100 100")
+        self.bed.configure()
+        first = self.bed.start()
+        first.wait("ready")
+        first.stop()
+        self.bed.configure(index_dir="other")
+        service = self.bed.start()
+        service.wait("starting")
+        while not service.all("ready"):
+            service.hang_up()
+            time.sleep(0.01)
+        service.stop()
+        self.assertEqual(service.all("index-rebuilt")[0]["problems"], 0)
+        self.assertTrue(service.all("reloaded"))
+
+
 if __name__ == "__main__":
     unittest.main()
