@@ -68,16 +68,12 @@ static hv_rc
 tell_unopened(const block_check *check, hv_slice stored, hv_rc rc)
 {
     unsigned char sha256[HV_SHA256_SIZE];
-    char is[HV_SHA256_TEXT_SIZE], should[HV_SHA256_TEXT_SIZE];
 
     hv_sha256(&stored, 1, sha256);
     if (memcmp(sha256, check->ref->sha256, sizeof sha256) == 0)
         return tell_undecodable(check, rc, check->ref->first_offset);
     hv_finding finding = about(check, HV_FINDING_DAMAGED_BLOCK, check->ref->first_offset);
-    hv_sha256_text(sha256, is);
-    hv_sha256_text(check->ref->sha256, should);
-    hv_finding_expect(&finding, "SHA-256 %s", should);
-    hv_finding_find(&finding, "%s", is);
+    hv_finding_hashes(&finding, check->ref->sha256, sha256);
     return tell(check, &finding);
 }
 

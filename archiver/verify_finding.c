@@ -6,6 +6,7 @@
 #include <stdlib.h>
 
 #include "common/array.h"
+#include "common/sha256.h"
 
 static const struct {
     const char *id, *meaning, *advice;
@@ -71,6 +72,17 @@ hv_finding_find(hv_finding *finding, const char *fmt, ...)
     va_start(args, fmt);
     print_line(finding->found, fmt, args);
     va_end(args);
+}
+
+void
+hv_finding_hashes(hv_finding *finding, const unsigned char *expected, const unsigned char *found)
+{
+    char text[HV_SHA256_TEXT_SIZE];
+
+    hv_sha256_text(expected, text);
+    hv_finding_expect(finding, "SHA-256 %s", text);
+    hv_sha256_text(found, text);
+    hv_finding_find(finding, "%s", text);
 }
 
 void

@@ -104,6 +104,8 @@ typedef struct hv_finding {
 hv_finding hv_finding_make(hv_finding_kind kind, const char *blob, const hv_partition *partition);
 void hv_finding_expect(hv_finding *finding, const char *fmt, ...) HV_PRINTF(2, 3);
 void hv_finding_find(hv_finding *finding, const char *fmt, ...) HV_PRINTF(2, 3);
+/* Both at once: these bytes should have had another SHA-256. */
+void hv_finding_hashes(hv_finding *finding, const unsigned char *expected, const unsigned char *found);
 
 enum { HV_FINDINGS_KEPT = 1024 };
 

@@ -38,15 +38,11 @@ check_hash(const record_place *place, hv_slice json, const hv_blob_attributes *a
 {
     hv_finding finding = hv_finding_make(HV_FINDING_WRONG_HASH, place->name, place->of);
     unsigned char sha256[HV_SHA256_SIZE];
-    char is[HV_SHA256_TEXT_SIZE], should[HV_SHA256_TEXT_SIZE];
 
     hv_sha256(&json, 1, sha256);
     if (!attributes->has_sha256 || memcmp(attributes->sha256, sha256, sizeof sha256) == 0)
         return HV_OK;
-    hv_sha256_text(sha256, is);
-    hv_sha256_text(attributes->sha256, should);
-    hv_finding_expect(&finding, "SHA-256 %s", should);
-    hv_finding_find(&finding, "%s", is);
+    hv_finding_hashes(&finding, attributes->sha256, sha256);
     return hv_findings_add(place->findings, &finding, err);
 }
 

@@ -198,14 +198,10 @@ static hv_rc
 check_hash(const hv_verify_place *place, const hv_blob_attributes *attributes, const unsigned char *sha256, hv_err *err)
 {
     hv_finding finding = about(place, HV_FINDING_WRONG_HASH);
-    char is[HV_SHA256_TEXT_SIZE], should[HV_SHA256_TEXT_SIZE];
 
     if (!attributes->has_sha256 || memcmp(attributes->sha256, sha256, HV_SHA256_SIZE) == 0)
         return HV_OK;
-    hv_sha256_text(sha256, is);
-    hv_sha256_text(attributes->sha256, should);
-    hv_finding_expect(&finding, "SHA-256 %s", should);
-    hv_finding_find(&finding, "%s", is);
+    hv_finding_hashes(&finding, attributes->sha256, sha256);
     return hv_findings_add(place->findings, &finding, err);
 }
 

@@ -30,8 +30,8 @@
 #include "archiver/rebuild.h"
 #include "segment/names.h"
 #include "segment/segment_file.h"
-#include "segment/varint.h"
 #include "storage/drivers.h"
+#include "tests/segment/segment_builder.h"
 
 enum { CUT_MS = 10000, SPREAD_MS = 60000, EVENTS_PER_BLOCK = 100, PER_CALL = 512, OPENINGS = 21 };
 
@@ -346,43 +346,6 @@ lookups(scale_bench *bench)
 /* ---- the vault ---- */
 
 static void
-put_counted(hv_buf *to, hv_slice bytes)
-{
-    unsigned char length[HV_VARINT_MAX];
-
-    hv_buf_put(to, length, (size_t)(hv_varint_put(length, (int64_t)bytes.len) - length));
-    hv_buf_put(to, bytes.data, bytes.len);
-}
-
-/* docs/FORMAT.md section 5; hv_segment_assemble() would want the blocks. */
-static void
-write_front(const hv_segment_header *header, hv_buf *json, hv_buf *to)
-{
-    static const unsigned char sync[HV_SYNC_SIZE] = "fifteen letters";
-    hv_slice codec = hv_slice_text(hv_codec_name(header->codec)), schema = hv_slice_text(hv_event_schema);
-    unsigned char hash[HV_SHA256_SIZE];
-    char check_text[HV_SHA256_TEXT_SIZE];
-
-    hv_buf_clear(json);
-    hv_buf_clear(to);
-    hv_segment_header_write(header, json);
-    hv_slice hashed[] = {codec, schema, hv_buf_slice(json), hv_slice_of(sync, HV_SYNC_SIZE)};
-    hv_sha256(hashed, 4, hash);
-    hv_sha256_text(hash, check_text);
-    hv_buf_put(to, "Obj\1\10", 5);
-    put_counted(to, hv_slice_text("avro.codec"));
-    put_counted(to, codec);
-    put_counted(to, hv_slice_text("avro.schema"));
-    put_counted(to, schema);
-    put_counted(to, hv_slice_text("hubvault.check"));
-    put_counted(to, hv_slice_text(check_text));
-    put_counted(to, hv_slice_text("hubvault.segment"));
-    put_counted(to, hv_buf_slice(json));
-    hv_buf_put_byte(to, 0);
-    hv_buf_put(to, sync, HV_SYNC_SIZE);
-}
-
-static void
 write_file(int folder, const char *name, const hv_buf *front, const hv_segment_header *header)
 {
     int fd = openat(folder, name, O_WRONLY | O_CREAT | O_EXCL | O_CLOEXEC, 0440);
@@ -397,7 +360,8 @@ write_file(int folder, const char *name, const hv_buf *front, const hv_segment_h
 static void
 make_vault(scale_bench *bench)
 {
-    HV_AUTO(hv_buf_free) hv_buf json = HV_BUF_INIT(64 << 20), front = HV_BUF_INIT(64 << 20);
+    static const unsigned char sync[HV_SYNC_SIZE] = "fifteen letters";
+    HV_AUTO(hv_buf_free) hv_buf front = HV_BUF_INIT(64 << 20);
     hv_block_ref *blocks = calloc((size_t)bench->blocks, sizeof *blocks);
     unsigned char(*leaves)[HV_SHA256_SIZE] = calloc((size_t)bench->blocks, sizeof *leaves);
     hv_storage *storage = NULL;
@@ -424,7 +388,8 @@ make_vault(scale_bench *bench)
             for (size_t b = 0; b < header.block_count; b++)
                 memcpy(leaves[b], blocks[b].sha256, sizeof leaves[b]);
             hv_merkle_root(leaves, header.block_count, header.merkle_root);
-            write_front(&header, &json, &front);
+            hv_buf_clear(&front);
+            test_front_write(&header, sync, &front);        /* hv_segment_assemble() would want the blocks */
             hv_blob_name name = hv_name_of_lead(&partition, number * cut_length(bench));
             write_file(fd, strrchr(name.text, '/') + 1, &front, &header);
         }

@@ -44,29 +44,49 @@ no_memory(const item_list *list, hv_err *err)
     return hv_err_set(err, HV_NOMEM, "no memory for a list of %zu entries", list->count + 1);
 }
 
-hv_rc
-hv_index_incarnations(hv_index *index, hv_index_incarnation **ret, size_t *count, hv_err *err)
+/* Fills in the item of the entry that the scan stands on. */
+typedef hv_rc take_entry(hv_ix_scan *scan, void *item, hv_err *err);
+
+/* One item for each entry of a database. */
+static hv_rc
+list_entries(hv_index *index, hv_ix_db db, const char *hub, take_entry *take, item_list *all, hv_err *err)
 {
     HV_AUTO(hv_ix_end) hv_ix_txn txn = {.index = NULL};
     HV_AUTO(hv_ix_scan_close) hv_ix_scan scan = {.started = false};
-    HV_AUTO(free_list) item_list all = {.item_size = sizeof **ret};
     bool found = false;
 
     hv_rc rc = hv_ix_read(index, &txn, err);
     if (rc == HV_OK)
-        rc = hv_ix_scan_open(&txn, HV_IX_INCARNATIONS, NULL, &scan, err);
+        rc = hv_ix_scan_open(&txn, db, hub, &scan, err);
     if (rc == HV_OK)
         rc = hv_ix_scan_next(&scan, &found, err);
     while (rc == HV_OK && found) {
-        hv_index_incarnation *item = add_item(&all);
+        void *item = add_item(all);
         if (item == NULL)
-            return no_memory(&all, err);
-        memcpy(item->hub, scan.hub, sizeof item->hub);
-        item->incarnation = (uint32_t)hv_ix_number((const unsigned char *)scan.entries.key.data + 4, 4);
-        rc = hv_ix_read_incarnation(&scan.entries.value, item, err);
+            return no_memory(all, err);
+        rc = take(&scan, item, err);
         if (rc == HV_OK)
             rc = hv_ix_scan_next(&scan, &found, err);
     }
+    return rc;
+}
+
+static hv_rc
+take_incarnation(hv_ix_scan *scan, void *item, hv_err *err)
+{
+    hv_index_incarnation *incarnation = item;
+
+    memcpy(incarnation->hub, scan->hub, sizeof incarnation->hub);
+    incarnation->incarnation = (uint32_t)hv_ix_number((const unsigned char *)scan->entries.key.data + 4, 4);
+    return hv_ix_read_incarnation(&scan->entries.value, incarnation, err);
+}
+
+hv_rc
+hv_index_incarnations(hv_index *index, hv_index_incarnation **ret, size_t *count, hv_err *err)
+{
+    HV_AUTO(free_list) item_list all = {.item_size = sizeof **ret};
+    hv_rc rc = list_entries(index, HV_IX_INCARNATIONS, NULL, take_incarnation, &all, err);
+
     if (rc != HV_OK)
         return rc;
     *count = all.count;
@@ -74,29 +94,21 @@ hv_index_incarnations(hv_index *index, hv_index_incarnation **ret, size_t *count
     return HV_OK;
 }
 
+static hv_rc
+take_facts(hv_ix_scan *scan, void *item, hv_err *err)
+{
+    hv_index_partition_facts *facts = item;
+    hv_rc rc = hv_ix_scan_partition(scan, &facts->partition, err);
+
+    return rc == HV_OK ? hv_ix_read_facts(&scan->entries.value, facts, err) : rc;
+}
+
 hv_rc
 hv_index_partitions(hv_index *index, const char *hub, hv_index_partition_facts **ret, size_t *count, hv_err *err)
 {
-    HV_AUTO(hv_ix_end) hv_ix_txn txn = {.index = NULL};
-    HV_AUTO(hv_ix_scan_close) hv_ix_scan scan = {.started = false};
     HV_AUTO(free_list) item_list all = {.item_size = sizeof **ret};
-    bool found = false;
+    hv_rc rc = list_entries(index, HV_IX_PARTITIONS, hub, take_facts, &all, err);
 
-    hv_rc rc = hv_ix_read(index, &txn, err);
-    if (rc == HV_OK)
-        rc = hv_ix_scan_open(&txn, HV_IX_PARTITIONS, hub, &scan, err);
-    if (rc == HV_OK)
-        rc = hv_ix_scan_next(&scan, &found, err);
-    while (rc == HV_OK && found) {
-        hv_index_partition_facts *item = add_item(&all);
-        if (item == NULL)
-            return no_memory(&all, err);
-        rc = hv_ix_scan_partition(&scan, &item->partition, err);
-        if (rc == HV_OK)
-            rc = hv_ix_read_facts(&scan.entries.value, item, err);
-        if (rc == HV_OK)
-            rc = hv_ix_scan_next(&scan, &found, err);
-    }
     if (rc != HV_OK)
         return rc;
     *count = all.count;

@@ -35,25 +35,16 @@ hv_cursor_clear(hv_cursor *cursor)
 }
 
 static void
-put_int(hv_buf *to, int64_t number)
-{
-    unsigned char bytes[HV_VARINT_MAX];
-
-    hv_buf_put(to, bytes, (size_t)(hv_varint_put(bytes, number) - bytes));
-}
-
-static void
 put_name(hv_buf *to, const char *name)
 {
-    put_int(to, (int64_t)strlen(name));
-    hv_buf_put_text(to, name);
+    hv_varint_append_counted(to, hv_slice_text(name));
 }
 
 static void
 put_bound(hv_buf *to, hv_cursor_bound bound)
 {
     if (bound.set)
-        put_int(to, bound.value);
+        hv_varint_append(to, bound.value);
 }
 
 static int64_t
@@ -67,27 +58,27 @@ static void
 put_content(const hv_cursor *cursor, hv_buf *to)
 {
     put_name(to, cursor->vault);
-    put_int(to, flags_of(cursor));
-    put_int(to, cursor->incarnation);
+    hv_varint_append(to, flags_of(cursor));
+    hv_varint_append(to, cursor->incarnation);
     put_bound(to, cursor->from_offset);
     put_bound(to, cursor->to_offset);
     put_bound(to, cursor->from_time);
     put_bound(to, cursor->to_time);
     hv_buf_put(to, cursor->filters, sizeof cursor->filters);
-    put_int(to, (int64_t)cursor->pattern_count);
+    hv_varint_append(to, (int64_t)cursor->pattern_count);
     for (size_t i = 0; i < cursor->pattern_count; i++)
         put_name(to, cursor->patterns[i]);
-    put_int(to, (int64_t)cursor->hub_count);
+    hv_varint_append(to, (int64_t)cursor->hub_count);
     for (size_t i = 0; i < cursor->hub_count; i++) {
         put_name(to, cursor->hubs[i].name);
-        put_int(to, cursor->hubs[i].incarnation);
+        hv_varint_append(to, cursor->hubs[i].incarnation);
     }
-    put_int(to, (int64_t)cursor->position_count);
+    hv_varint_append(to, (int64_t)cursor->position_count);
     for (size_t i = 0; i < cursor->position_count; i++) {
-        put_int(to, (int64_t)cursor->positions[i].hub);
-        put_int(to, cursor->positions[i].incarnation);
-        put_int(to, cursor->positions[i].partition);
-        put_int(to, cursor->positions[i].next);
+        hv_varint_append(to, (int64_t)cursor->positions[i].hub);
+        hv_varint_append(to, cursor->positions[i].incarnation);
+        hv_varint_append(to, cursor->positions[i].partition);
+        hv_varint_append(to, cursor->positions[i].next);
     }
 }
 

@@ -41,18 +41,9 @@ typedef struct avro_sink {
 } avro_sink;
 
 static void
-put_int(hv_buf *to, int64_t number)
-{
-    unsigned char bytes[HV_VARINT_MAX];
-
-    hv_buf_put(to, bytes, (size_t)(hv_varint_put(bytes, number) - bytes));
-}
-
-static void
 put_text(hv_buf *to, const char *text)
 {
-    put_int(to, (int64_t)strlen(text));
-    hv_buf_put_text(to, text);
+    hv_varint_append_counted(to, hv_slice_text(text));
 }
 
 static void
@@ -63,7 +54,7 @@ put_schema(hv_buf *to)
 
     assert(fields != NULL);
     fields += sizeof before_fields - 1;
-    put_int(to, (int64_t)(sizeof schema_start - 1 + strlen(fields)));
+    hv_varint_append(to, (int64_t)(sizeof schema_start - 1 + strlen(fields)));
     hv_buf_put_text(to, schema_start);
     hv_buf_put_text(to, fields);
 }
@@ -79,12 +70,12 @@ avro_begin(hv_sink *sink, hv_sink_start *start, hv_err *err)
     hv_sha256(parts, sizeof parts / sizeof *parts, hash);
     memcpy(avro->format.sync, hash, sizeof avro->format.sync);
     hv_buf_put(to, magic, sizeof magic);
-    put_int(to, 2);
+    hv_varint_append(to, 2);
     put_text(to, "avro.codec");
     put_text(to, hv_codec_name(avro->format.codec));
     put_text(to, "avro.schema");
     put_schema(to);
-    put_int(to, 0);
+    hv_varint_append(to, 0);
     hv_buf_put(to, avro->format.sync, sizeof avro->format.sync);
     return hv_buf_check(to, err);
 }
@@ -115,8 +106,8 @@ make_opening(avro_sink *avro, const hv_partition *from, hv_err *err)
     avro->from = *from;
     hv_buf_clear(&avro->opening);
     put_text(&avro->opening, from->hub);
-    put_int(&avro->opening, from->incarnation);
-    put_int(&avro->opening, from->number);
+    hv_varint_append(&avro->opening, from->incarnation);
+    hv_varint_append(&avro->opening, from->number);
     return hv_buf_check(&avro->opening, err);
 }
 

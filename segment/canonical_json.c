@@ -160,19 +160,24 @@ escaped_byte(const char *at, const char *end)
     return high < 0 || low < 0 || is_plain((unsigned char)byte) ? -1 : byte;
 }
 
+/* Behind the mark that a string begins with; NULL if there is none, or nothing is scanned any more. */
+static const char *
+begin_string(hv_json_scan *scan)
+{
+    if (scan->rc == HV_OK && (scan->at == scan->end || *scan->at != '"'))
+        (void)hv_json_scan_fail(scan, "a string");
+    return scan->rc == HV_OK ? scan->at + 1 : NULL;
+}
+
 void
 hv_json_scan_text(hv_json_scan *scan, char *ret, size_t size)
 {
-    const char *at = scan->at;
+    const char *at = begin_string(scan);
     size_t len = 0;
 
     ret[0] = '\0';
-    if (scan->rc != HV_OK)
+    if (at == NULL)
         return;
-    if (at == scan->end || *at++ != '"') {
-        (void)hv_json_scan_fail(scan, "a string");
-        return;
-    }
     while (at < scan->end && *at != '"') {
         bool plain = is_plain((unsigned char)*at);
         int byte = plain ? (unsigned char)*at : escaped_byte(at, scan->end);
@@ -193,15 +198,11 @@ hv_json_scan_text(hv_json_scan *scan, char *ret, size_t size)
 void
 hv_json_scan_bytes(hv_json_scan *scan, size_t max, hv_buf *to)
 {
-    const char *at = scan->at;
+    const char *at = begin_string(scan);
     size_t before = to->len;
 
-    if (scan->rc != HV_OK)
+    if (at == NULL)
         return;
-    if (at == scan->end || *at++ != '"') {
-        (void)hv_json_scan_fail(scan, "a string");
-        return;
-    }
     while (at < scan->end && *at != '"') {
         bool plain = is_plain((unsigned char)*at);
         int byte = plain ? (unsigned char)*at : escaped_byte(at, scan->end);

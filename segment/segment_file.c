@@ -43,21 +43,6 @@ front_hash(const hv_slice values[ENTRIES], const unsigned char sync[HV_SYNC_SIZE
 
 /* ---- writing ---- */
 
-static void
-put_varint(hv_buf *to, int64_t value)
-{
-    unsigned char bytes[HV_VARINT_MAX];
-
-    hv_buf_put(to, bytes, (size_t)(hv_varint_put(bytes, value) - bytes));
-}
-
-static void
-put_counted(hv_buf *to, hv_slice bytes)
-{
-    put_varint(to, (int64_t)bytes.len);
-    hv_buf_put(to, bytes.data, bytes.len);
-}
-
 static hv_rc
 put_front(const hv_segment_header *header, const unsigned char sync[HV_SYNC_SIZE], hv_buf *front, hv_err *err)
 {
@@ -77,12 +62,12 @@ put_front(const hv_segment_header *header, const unsigned char sync[HV_SYNC_SIZE
     values[ENTRY_CHECK] = hv_slice_text(check);
     size_t before = front->len;
     hv_buf_put(front, magic, sizeof magic);
-    put_varint(front, ENTRIES);
+    hv_varint_append(front, ENTRIES);
     for (size_t i = 0; i < ENTRIES; i++) {
-        put_counted(front, hv_slice_text(entry_names[i]));
-        put_counted(front, values[i]);
+        hv_varint_append_counted(front, hv_slice_text(entry_names[i]));
+        hv_varint_append_counted(front, values[i]);
     }
-    put_varint(front, 0);
+    hv_varint_append(front, 0);
     hv_buf_put(front, sync, HV_SYNC_SIZE);
     assert(front->len - before <= HV_SEGMENT_MAX_FRONT);
     return hv_buf_check(front, err);

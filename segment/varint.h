@@ -7,6 +7,8 @@
 #include <stdbool.h>
 #include <stdint.h>
 
+#include "common/buf.h"
+
 enum { HV_VARINT_MAX = 10 };            /* bytes of the longest one */
 
 /* Writes up to HV_VARINT_MAX bytes; returns the place behind them. */
@@ -19,6 +21,22 @@ hv_varint_put(unsigned char *at, int64_t value)
         *at++ = (unsigned char)(zigzag | 0x80);
     *at++ = (unsigned char)zigzag;
     return at;
+}
+
+static inline void
+hv_varint_append(hv_buf *to, int64_t value)
+{
+    unsigned char bytes[HV_VARINT_MAX];
+
+    hv_buf_put(to, bytes, (size_t)(hv_varint_put(bytes, value) - bytes));
+}
+
+/* Avro bytes or string: how many, and they themselves. */
+static inline void
+hv_varint_append_counted(hv_buf *to, hv_slice bytes)
+{
+    hv_varint_append(to, (int64_t)bytes.len);
+    hv_buf_put(to, bytes.data, bytes.len);
 }
 
 /* False, with *at unchanged, if the bytes end inside or the number needs more than 64 bits. */

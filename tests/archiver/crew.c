@@ -108,6 +108,12 @@ crew_wait_released(crew *c, int who, uint64_t revocation)
     ck_assert(hv_scripted_is_released(c->memberships[who], revocation));
 }
 
+void
+crew_take_back(crew *c, int who, int64_t release_ms)
+{
+    crew_wait_released(c, who, hv_scripted_revoke(c->memberships[who], RIG_HUB, 0, 1, release_ms));
+}
+
 static void
 put_line(void *arg, const char *line)
 {

@@ -35,6 +35,8 @@ hv_archiver_totals crew_totals(crew *c, int who);
 void crew_wait_read(crew *c, int who, int64_t events);
 void crew_wait_position(crew *c, int who, uint32_t incarnation, int32_t partition, int64_t position);
 void crew_wait_released(crew *c, int who, uint64_t revocation);
+/* The group takes partition 0 of the hub back, and waits so long at most; it is given up. */
+void crew_take_back(crew *c, int who, int64_t release_ms);
 
 /* Whoever runs is stopped; then everything is captured by one, and every index has every event exactly once, and is like the others.
  * `settle`: archivers that have not followed to the end do so first. */

@@ -4,43 +4,9 @@
  */
 #include "segment/varint.h"
 #include "tests/archiver/damage_list.h"
+#include "tests/segment/segment_builder.h"
 
 /* ---- headers ---- */
-
-static void
-put_counted(hv_buf *to, hv_slice bytes)
-{
-    unsigned char length[HV_VARINT_MAX];
-
-    hv_buf_put(to, length, (size_t)(hv_varint_put(length, (int64_t)bytes.len) - length));
-    hv_buf_put(to, bytes.data, bytes.len);
-}
-
-/* docs/FORMAT.md section 5, once more: the front that hv_segment_assemble() would refuse to write. */
-static void
-write_front(const hv_segment_header *header, const unsigned char sync[HV_SYNC_SIZE], hv_buf *to)
-{
-    HV_AUTO(hv_buf_free) hv_buf json = HV_BUF_INIT(HV_SEGMENT_MAX_FRONT);
-    unsigned char hash[HV_SHA256_SIZE];
-    char check[HV_SHA256_TEXT_SIZE];
-    hv_slice codec = hv_slice_text(hv_codec_name(header->codec)), schema = hv_slice_text(hv_event_schema);
-
-    hv_segment_header_write(header, &json);
-    hv_slice hashed[] = {codec, schema, hv_buf_slice(&json), hv_slice_of(sync, HV_SYNC_SIZE)};
-    hv_sha256(hashed, 4, hash);
-    hv_sha256_text(hash, check);
-    hv_buf_put(to, "Obj\1\10", 5);
-    put_counted(to, hv_slice_text("avro.codec"));
-    put_counted(to, codec);
-    put_counted(to, hv_slice_text("avro.schema"));
-    put_counted(to, schema);
-    put_counted(to, hv_slice_text("hubvault.check"));
-    put_counted(to, hv_slice_text(check));
-    put_counted(to, hv_slice_text("hubvault.segment"));
-    put_counted(to, hv_buf_slice(&json));
-    hv_buf_put_byte(to, 0);
-    hv_buf_put(to, sync, HV_SYNC_SIZE);
-}
 
 /* The segment again, with this header. */
 static void
@@ -49,7 +15,7 @@ store_header(damage_job *job, const damage_target *segment, const hv_segment_hea
     HV_AUTO(hv_buf_free) hv_buf old = HV_BUF_INIT(64 << 20), new = HV_BUF_INIT(64 << 20);
 
     maker_read(job->maker, segment->name.text, &old);
-    write_front(header, segment->front.sync, &new);
+    test_front_write(header, segment->front.sync, &new);
     hv_buf_put(&new, old.data + segment->front.data_start, old.len - segment->front.data_start);
     damage_store(job, segment->name.text, &new, true);
 }
@@ -347,6 +313,14 @@ finish_with_events(damage_job *job, forgery *f, hv_finding_kind kind, int64_t of
     finish_forgery(job, f, seal_changed(job, f, f->ref->min_timestamp_ms, f->ref->max_timestamp_ms), kind, offset);
 }
 
+/* All events of the forgery, as they were changed. */
+static void
+finish_with_changes(damage_job *job, forgery *f, hv_finding_kind kind, int64_t offset)
+{
+    encode_events(f, f->count);
+    finish_with_events(job, f, kind, offset);
+}
+
 static void
 forge_order(damage_job *job)
 {
@@ -358,8 +332,7 @@ forge_order(damage_job *job)
     hv_event first = f.events[at];
     f.events[at] = f.events[at + 1];
     f.events[at + 1] = first;
-    encode_events(&f, f.count);
-    finish_with_events(job, &f, HV_FINDING_WRONG_OFFSET, offset);
+    finish_with_changes(job, &f, HV_FINDING_WRONG_OFFSET, offset);
 }
 
 static void
@@ -371,8 +344,7 @@ forge_repetition(damage_job *job)
     size_t at = 1 + damage_random(job, f.count - 1);
     int64_t offset = f.events[at].offset;
     f.events[at].offset = f.events[at - 1].offset;
-    encode_events(&f, f.count);
-    finish_with_events(job, &f, HV_FINDING_WRONG_OFFSET, offset);
+    finish_with_changes(job, &f, HV_FINDING_WRONG_OFFSET, offset);
 }
 
 static void
@@ -384,8 +356,7 @@ forge_offset_outside(damage_job *job)
     size_t at = damage_random(job, f.count);
     int64_t offset = f.events[at].offset;
     f.events[at].offset = damage_random(job, 2) == 0 ? f.segment->front.header->cut.end + 7 : -1 - (int64_t)damage_random(job, 100);
-    encode_events(&f, f.count);
-    finish_with_events(job, &f, HV_FINDING_WRONG_OFFSET, offset);
+    finish_with_changes(job, &f, HV_FINDING_WRONG_OFFSET, offset);
 }
 
 static void

@@ -2,91 +2,15 @@
  * Every call that capture makes to the store and to LMDB fails in turn, before it took effect and after. At each stop: nothing is
  * indexed that is not stored, nothing is there twice, and a run with healthy parts afterwards completes everything. A capture that goes
  * on gets over each failure that may pass by itself, and stops no partition.
- *
- * The calls of LMDB are replaced by the linker (--wrap), without a change to the product.
  */
 #include <errno.h>
 #include <lmdb.h>
-#include <pthread.h>
-#include <stdatomic.h>
 #include <stdio.h>
 
 #include "tests/archiver/meetings.h"
+#include "tests/harness/lmdb_faults.h"
 
 static rig *r;
-
-/* ---- LMDB ---- */
-
-static atomic_long lmdb_left = -1;      /* calls until the one that fails; negative: none fails */
-static int lmdb_error;
-static bool lmdb_takes_effect;
-static atomic_bool lmdb_fired;
-static pthread_t not_failing;           /* the test's own questions */
-
-static bool
-lmdb_must_fail(void)
-{
-    if (pthread_equal(pthread_self(), not_failing) || atomic_load(&lmdb_left) < 0 || atomic_fetch_sub(&lmdb_left, 1) != 0)
-        return false;
-    atomic_store(&lmdb_fired, true);
-    return true;
-}
-
-int __real_mdb_txn_begin(MDB_env *env, MDB_txn *parent, unsigned int flags, MDB_txn **txn);
-int __real_mdb_put(MDB_txn *txn, MDB_dbi dbi, MDB_val *key, MDB_val *data, unsigned int flags);
-int __real_mdb_get(MDB_txn *txn, MDB_dbi dbi, MDB_val *key, MDB_val *data);
-int __real_mdb_txn_commit(MDB_txn *txn);
-int __real_mdb_cursor_get(MDB_cursor *cursor, MDB_val *key, MDB_val *data, MDB_cursor_op op);
-int __real_mdb_cursor_open(MDB_txn *txn, MDB_dbi dbi, MDB_cursor **cursor);
-int __wrap_mdb_txn_begin(MDB_env *env, MDB_txn *parent, unsigned int flags, MDB_txn **txn);
-int __wrap_mdb_put(MDB_txn *txn, MDB_dbi dbi, MDB_val *key, MDB_val *data, unsigned int flags);
-int __wrap_mdb_get(MDB_txn *txn, MDB_dbi dbi, MDB_val *key, MDB_val *data);
-int __wrap_mdb_txn_commit(MDB_txn *txn);
-int __wrap_mdb_cursor_get(MDB_cursor *cursor, MDB_val *key, MDB_val *data, MDB_cursor_op op);
-int __wrap_mdb_cursor_open(MDB_txn *txn, MDB_dbi dbi, MDB_cursor **cursor);
-
-int
-__wrap_mdb_txn_begin(MDB_env *env, MDB_txn *parent, unsigned int flags, MDB_txn **txn)
-{
-    return lmdb_must_fail() ? lmdb_error : __real_mdb_txn_begin(env, parent, flags, txn);
-}
-
-int
-__wrap_mdb_put(MDB_txn *txn, MDB_dbi dbi, MDB_val *key, MDB_val *data, unsigned int flags)
-{
-    return lmdb_must_fail() ? lmdb_error : __real_mdb_put(txn, dbi, key, data, flags);
-}
-
-int
-__wrap_mdb_get(MDB_txn *txn, MDB_dbi dbi, MDB_val *key, MDB_val *data)
-{
-    return lmdb_must_fail() ? lmdb_error : __real_mdb_get(txn, dbi, key, data);
-}
-
-int
-__wrap_mdb_cursor_get(MDB_cursor *cursor, MDB_val *key, MDB_val *data, MDB_cursor_op op)
-{
-    return lmdb_must_fail() ? lmdb_error : __real_mdb_cursor_get(cursor, key, data, op);
-}
-
-int
-__wrap_mdb_cursor_open(MDB_txn *txn, MDB_dbi dbi, MDB_cursor **cursor)
-{
-    return lmdb_must_fail() ? lmdb_error : __real_mdb_cursor_open(txn, dbi, cursor);
-}
-
-/* A commit that fails before its effect has thrown the transaction away, as LMDB's own failures do. */
-int
-__wrap_mdb_txn_commit(MDB_txn *txn)
-{
-    if (!lmdb_must_fail())
-        return __real_mdb_txn_commit(txn);
-    if (lmdb_takes_effect)
-        (void)__real_mdb_txn_commit(txn);
-    else
-        mdb_txn_abort(txn);
-    return lmdb_error;
-}
 
 /* ---- the work ---- */
 
@@ -113,7 +37,7 @@ setup(void)
 static void
 teardown(void)
 {
-    atomic_store(&lmdb_left, -1);
+    atomic_store(&lmdb_fault.left, -1);
     rig_teardown(r);
     free(r);
 }
@@ -200,16 +124,16 @@ START_TEST(no_failing_call_of_lmdb_loses_or_doubles_an_event)
     unsigned fired = 0;
     hv_err err;
 
-    lmdb_error = lmdb_faults[_i].error;
-    lmdb_takes_effect = lmdb_faults[_i].takes_effect;
+    lmdb_fault.error = lmdb_faults[_i].error;
+    lmdb_fault.takes_effect = lmdb_faults[_i].takes_effect;
     for (long call = 0;; call++) {
         teardown();
         setup();
-        atomic_store(&lmdb_fired, false);
-        atomic_store(&lmdb_left, call);
+        atomic_store(&lmdb_fault.fired, false);
+        atomic_store(&lmdb_fault.left, call);
         (void)!rig_run_once(r, NULL, &err);
-        atomic_store(&lmdb_left, -1);
-        if (!atomic_load(&lmdb_fired))
+        atomic_store(&lmdb_fault.left, -1);
+        if (!atomic_load(&lmdb_fault.fired))
             break;
         fired++;
         rig_reopen_index(r);
@@ -229,8 +153,8 @@ static unsigned fired;
 static void
 end_faults(void)
 {
-    atomic_store(&lmdb_left, -1);
-    fired += faulty != NULL ? hv_storage_fault_fired(faulty) : atomic_load(&lmdb_fired);
+    atomic_store(&lmdb_fault.left, -1);
+    fired += faulty != NULL ? hv_storage_fault_fired(faulty) : atomic_load(&lmdb_fault.fired);
 }
 
 static const struct passing {
@@ -279,13 +203,13 @@ START_TEST(a_capture_that_goes_on_gets_over_failing_calls_of_lmdb_by_itself)
         char what[64];
         rig_teardown(r);
         hv_storage *store = meeting_setup(r, (meeting)_i, &late);
-        lmdb_error = passing_errors[call % PASSING_ERRORS];
-        lmdb_takes_effect = call % 2 == 0;
-        (void)snprintf(what, sizeof what, "call %ld with %s", call, mdb_strerror(lmdb_error));
+        lmdb_fault.error = passing_errors[call % PASSING_ERRORS];
+        lmdb_fault.takes_effect = call % 2 == 0;
+        (void)snprintf(what, sizeof what, "call %ld with %s", call, mdb_strerror(lmdb_fault.error));
         before = fired;
-        atomic_store(&lmdb_fired, false);
-        not_failing = pthread_self();
-        atomic_store(&lmdb_left, call);
+        atomic_store(&lmdb_fault.fired, false);
+        lmdb_fault.not_failing = pthread_self();
+        atomic_store(&lmdb_fault.left, call);
         meeting_run_on(r, store, NULL, end_faults, what);
         if (fired == before)
             break;

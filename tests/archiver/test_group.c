@@ -113,8 +113,7 @@ START_TEST(what_is_revoked_while_it_is_read_is_sealed_and_the_next_owner_goes_on
     crew_start(c, B);
     hv_scripted_assign(c->memberships[A], RIG_HUB, 0, 1);
     crew_wait_read(c, A, 40);
-    uint64_t revocation = hv_scripted_revoke(c->memberships[A], RIG_HUB, 0, 1, 20000);
-    crew_wait_released(c, A, revocation);
+    crew_take_back(c, A, 20000);
     ck_assert_int_eq(rig_position(c->rigs[A], 1, 0), 40);       /* before it was released */
     ck_assert_int_eq(crew_totals(c, A).memory_bytes, 0);
     ck_assert_int_eq(crew_totals(c, A).assigned, 0);
@@ -135,8 +134,7 @@ START_TEST(a_revoked_partition_whose_put_fails_is_abandoned_in_time_and_never_pu
     hv_scripted_assign(c->memberships[A], RIG_HUB, 0, 1);
     crew_wait_read(c, A, 40);
     gate_set(c->gates[A], GATE_REFUSES);
-    uint64_t revocation = hv_scripted_revoke(c->memberships[A], RIG_HUB, 0, 1, 1000);
-    crew_wait_released(c, A, revocation);
+    crew_take_back(c, A, 1000);
     wait_until(a_holds_no_memory);
     unsigned puts = gate_puts(c->gates[A]);
     ck_assert_uint_gt(puts, 1);                         /* it was tried */
@@ -184,8 +182,7 @@ END_TEST
 START_TEST(a_lead_that_lands_after_the_next_owner_has_put_its_own_changes_nothing)
 {
     let_a_wait_at_the_gate();
-    uint64_t revocation = hv_scripted_revoke(c->memberships[A], RIG_HUB, 0, 1, 100);
-    crew_wait_released(c, A, revocation);
+    crew_take_back(c, A, 100);
     c->rigs[B]->config.max_age_ms = 1;
     crew_start(c, B);
     crew_produce(c, 0, 30);             /* so that B's lead is another one */
@@ -218,8 +215,7 @@ END_TEST
 START_TEST(a_partition_that_comes_back_is_not_read_before_its_old_put_has_ended)
 {
     let_a_wait_at_the_gate();
-    uint64_t revocation = hv_scripted_revoke(c->memberships[A], RIG_HUB, 0, 1, 50);
-    crew_wait_released(c, A, revocation);
+    crew_take_back(c, A, 50);
     int64_t events = crew_totals(c, A).events;
     hv_scripted_assign(c->memberships[A], RIG_HUB, 0, 1);
     usleep(200000);
@@ -294,8 +290,7 @@ let_a_wait_with_siblings(void)
 START_TEST(a_cut_that_was_abandoned_between_lead_and_siblings_is_completed_by_the_next_owner)
 {
     let_a_wait_with_siblings();
-    uint64_t revocation = hv_scripted_revoke(c->memberships[A], RIG_HUB, 0, 1, 100);
-    crew_wait_released(c, A, revocation);
+    crew_take_back(c, A, 100);
     crew_start(c, B);
     hv_scripted_assign(c->memberships[B], RIG_HUB, 0, 1);
     crew_wait_position(c, B, 1, 0, 60);
@@ -314,8 +309,7 @@ START_TEST(revoked_while_it_waits_for_the_maker_of_an_incomplete_cut_it_lets_go_
     hv_scripted_assign(c->memberships[B], RIG_HUB, 0, 1);
     usleep(200000);
     ck_assert_int_eq(rig_position(c->rigs[B], 1, 0), 0);
-    uint64_t revocation = hv_scripted_revoke(c->memberships[B], RIG_HUB, 0, 1, 100000);
-    crew_wait_released(c, B, revocation);
+    crew_take_back(c, B, 100000);
     ck_assert_uint_eq(gate_puts(c->gates[B]), 0);
     gate_set(c->gates[A], GATE_OPEN);
     crew_wait_position(c, A, 1, 0, 60);
@@ -401,8 +395,7 @@ START_TEST(a_hub_that_is_created_anew_while_two_own_parts_of_it_gets_one_new_inc
     recreate(3);
     for (int p = 0; p < 3; p++)
         crew_wait_position(c, p < 2 ? A : B, 2, p, 30 + p);
-    uint64_t revocation = hv_scripted_revoke(c->memberships[A], RIG_HUB, 0, 1, 20000);
-    crew_wait_released(c, A, revocation);
+    crew_take_back(c, A, 20000);
     hv_scripted_assign(c->memberships[B], RIG_HUB, 0, 1);
     for (int i = 0; i < CREW; i++)
         rig_produce(c->rigs[i], 2, 0, 11);

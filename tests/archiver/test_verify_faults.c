@@ -1,65 +1,15 @@
 /*
  * Every call that verification and rebuild make to the store and to LMDB fails in turn, and every allocation: then they say so with that
- * code, and never that the vault is fine. The functions are replaced by the linker (--wrap), without a change to the product.
+ * code, and never that the vault is fine.
  */
 #include <errno.h>
 #include <lmdb.h>
-#include <stdatomic.h>
 #include <stdio.h>
 
 #include "archiver/rebuild.h"
-#include "tests/harness/oom.h"
 #include "tests/archiver/verify_checks.h"
-
-/* ---- LMDB ---- */
-
-static atomic_long lmdb_left = -1;      /* calls until the one that fails; negative: none fails */
-static int lmdb_error;
-static atomic_bool lmdb_fired;
-
-static bool
-lmdb_must_fail(void)
-{
-    if (atomic_load(&lmdb_left) < 0 || atomic_fetch_sub(&lmdb_left, 1) != 0)
-        return false;
-    atomic_store(&lmdb_fired, true);
-    return true;
-}
-
-int __real_mdb_txn_begin(MDB_env *env, MDB_txn *parent, unsigned int flags, MDB_txn **txn);
-int __real_mdb_get(MDB_txn *txn, MDB_dbi dbi, MDB_val *key, MDB_val *data);
-int __real_mdb_cursor_get(MDB_cursor *cursor, MDB_val *key, MDB_val *data, MDB_cursor_op op);
-int __real_mdb_cursor_open(MDB_txn *txn, MDB_dbi dbi, MDB_cursor **cursor);
-int __wrap_mdb_txn_begin(MDB_env *env, MDB_txn *parent, unsigned int flags, MDB_txn **txn);
-int __wrap_mdb_get(MDB_txn *txn, MDB_dbi dbi, MDB_val *key, MDB_val *data);
-int __wrap_mdb_cursor_get(MDB_cursor *cursor, MDB_val *key, MDB_val *data, MDB_cursor_op op);
-int __wrap_mdb_cursor_open(MDB_txn *txn, MDB_dbi dbi, MDB_cursor **cursor);
-
-int
-__wrap_mdb_txn_begin(MDB_env *env, MDB_txn *parent, unsigned int flags, MDB_txn **txn)
-{
-    return lmdb_must_fail() ? lmdb_error : __real_mdb_txn_begin(env, parent, flags, txn);
-}
-
-int
-__wrap_mdb_get(MDB_txn *txn, MDB_dbi dbi, MDB_val *key, MDB_val *data)
-{
-    return lmdb_must_fail() ? lmdb_error : __real_mdb_get(txn, dbi, key, data);
-}
-
-int
-__wrap_mdb_cursor_get(MDB_cursor *cursor, MDB_val *key, MDB_val *data, MDB_cursor_op op)
-{
-    return lmdb_must_fail() ? lmdb_error : __real_mdb_cursor_get(cursor, key, data, op);
-}
-
-int
-__wrap_mdb_cursor_open(MDB_txn *txn, MDB_dbi dbi, MDB_cursor **cursor)
-{
-    return lmdb_must_fail() ? lmdb_error : __real_mdb_cursor_open(txn, dbi, cursor);
-}
-
-/* ---- tests ---- */
+#include "tests/harness/lmdb_faults.h"
+#include "tests/harness/oom.h"
 
 static vault_maker maker;
 
@@ -80,7 +30,7 @@ setup(void)
 static void
 teardown(void)
 {
-    atomic_store(&lmdb_left, -1);
+    atomic_store(&lmdb_fault.left, -1);
     (void)oom_end();
     maker_teardown(&maker);
 }
@@ -147,12 +97,12 @@ fail_each_lmdb_call(int error, hv_rc wanted, hv_rc healthy)
     hv_err err;
 
     for (;; fail++) {
-        lmdb_error = error;
-        atomic_store(&lmdb_fired, false);
-        atomic_store(&lmdb_left, fail);
+        lmdb_fault.error = error;
+        atomic_store(&lmdb_fault.fired, false);
+        atomic_store(&lmdb_fault.left, fail);
         hv_rc rc = verify_vault(&maker, false, &facts, &err);
-        atomic_store(&lmdb_left, -1);
-        if (!atomic_load(&lmdb_fired)) {
+        atomic_store(&lmdb_fault.left, -1);
+        if (!atomic_load(&lmdb_fault.fired)) {
             ck_assert_int_eq(rc, healthy);
             break;
         }

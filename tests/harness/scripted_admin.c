@@ -47,6 +47,17 @@ unlock(scripted *s)
 {
     pthread_mutex_unlock(&s->lock);
 }
+HV_DEFINE_AUTO(scripted, unlock);
+
+/* Until the end of the block. */
+static scripted *
+locked(hv_admin *admin)
+{
+    scripted *s = (scripted *)admin;
+
+    lock(s);
+    return s;
+}
 
 static int
 kind_of(const char *name)
@@ -316,107 +327,88 @@ scripted_admin_new(void)
 void
 scripted_admin_topic(hv_admin *admin, const char *name, int32_t partitions, int32_t replication, bool told)
 {
-    lock((scripted *)admin);
-    make_topic((scripted *)admin, name, partitions, replication, told);
-    unlock((scripted *)admin);
+    HV_AUTO(unlock) scripted *s = locked(admin);
+
+    make_topic(s, name, partitions, replication, told);
 }
 
 void
 scripted_admin_drop_topic(hv_admin *admin, const char *name)
 {
-    scripted *s = (scripted *)admin;
-
-    lock(s);
+    HV_AUTO(unlock) scripted *s = locked(admin);
     one_topic *found = find_topic(s, name);
+
     ck_assert_ptr_nonnull(found);
     hv_admin_topic_clear(&found->topic);
     *found = s->topics[--s->topic_count];
-    unlock(s);
 }
 
 void
 scripted_admin_setting(hv_admin *admin, const char *topic, const char *name, const char *value, bool own)
 {
-    scripted *s = (scripted *)admin;
+    HV_AUTO(unlock) scripted *s = locked(admin);
 
-    lock(s);
     ck_assert_ptr_nonnull(find_topic(s, topic));
     ck_assert(add_setting(&find_topic(s, topic)->topic, name, value, own));
-    unlock(s);
 }
 
 void
 scripted_admin_commit(hv_admin *admin, const char *group, const char *topic, int32_t partition, int64_t offset, const char *metadata)
 {
-    scripted *s = (scripted *)admin;
+    HV_AUTO(unlock) scripted *s = locked(admin);
 
-    lock(s);
     set_commit(need_group(s, group), topic, partition, offset, hv_slice_text(metadata));
-    unlock(s);
 }
 
 void
 scripted_admin_forget(hv_admin *admin, const char *group)
 {
-    scripted *s = (scripted *)admin;
-
-    lock(s);
+    HV_AUTO(unlock) scripted *s = locked(admin);
     one_group *found = find_group(s, group);
+
     ck_assert_ptr_nonnull(found);
     hv_admin_commits_clear(&found->commits);
     *found = s->groups[--s->group_count];
-    unlock(s);
 }
 
 void
 scripted_admin_active(hv_admin *admin, const char *group, bool active)
 {
-    scripted *s = (scripted *)admin;
+    HV_AUTO(unlock) scripted *s = locked(admin);
 
-    lock(s);
     need_group(s, group)->active = active;
-    unlock(s);
 }
 
 void
 scripted_admin_fail(hv_admin *admin, const char *kind, hv_rc rc)
 {
-    scripted *s = (scripted *)admin;
+    HV_AUTO(unlock) scripted *s = locked(admin);
 
-    lock(s);
     s->fails[kind_of(kind)] = rc;
-    unlock(s);
 }
 
 void
 scripted_admin_hang(hv_admin *admin, bool hang)
 {
-    scripted *s = (scripted *)admin;
+    HV_AUTO(unlock) scripted *s = locked(admin);
 
-    lock(s);
     s->hang = hang;
     pthread_cond_broadcast(&s->changed);
-    unlock(s);
 }
 
 int
 scripted_admin_calls(hv_admin *admin, const char *kind)
 {
-    scripted *s = (scripted *)admin;
+    HV_AUTO(unlock) scripted *s = locked(admin);
 
-    lock(s);
-    int calls = s->calls[kind_of(kind)];
-    unlock(s);
-    return calls;
+    return s->calls[kind_of(kind)];
 }
 
 void
 scripted_admin_during(hv_admin *admin, const char *kind, void (*act)(void *arg), void *arg)
 {
-    scripted *s = (scripted *)admin;
+    HV_AUTO(unlock) scripted *s = locked(admin);
 
-    lock(s);
     s->during[kind_of(kind)] = act;
     s->during_arg = arg;
-    unlock(s);
 }

@@ -1,5 +1,6 @@
 #include "tests/segment/segment_builder.h"
 
+#include "segment/varint.h"
 #include "tests/harness/check_hv.h"
 
 enum { MANY_BYTES = 1 << 26 };
@@ -201,4 +202,25 @@ test_segment_expect(hv_slice blob, const hv_event *events, size_t count)
         ck_assert(!hv_event_reader_more(&reader));
     }
     ck_assert_uint_eq(seen, count);
+}
+
+void
+test_front_write(const hv_segment_header *header, const unsigned char sync[HV_SYNC_SIZE], hv_buf *to)
+{
+    HV_AUTO(hv_buf_free) hv_buf json = HV_BUF_INIT(HV_SEGMENT_MAX_FRONT);
+    unsigned char hash[HV_SHA256_SIZE];
+    char check[HV_SHA256_TEXT_SIZE];
+    hv_slice codec = hv_slice_text(hv_codec_name(header->codec)), schema = hv_slice_text(hv_event_schema);
+
+    hv_segment_header_write(header, &json);
+    hv_slice hashed[] = {codec, schema, hv_buf_slice(&json), hv_slice_of(sync, HV_SYNC_SIZE)};
+    hv_sha256(hashed, 4, hash);
+    hv_sha256_text(hash, check);
+    const hv_slice entries[] = {hv_slice_text("avro.codec"), codec, hv_slice_text("avro.schema"), schema, hv_slice_text("hubvault.check"),
+                                hv_slice_text(check), hv_slice_text("hubvault.segment"), hv_buf_slice(&json)};
+    hv_buf_put(to, "Obj\1\10", 5);
+    for (size_t i = 0; i < sizeof entries / sizeof entries[0]; i++)
+        hv_varint_append_counted(to, entries[i]);
+    hv_buf_put_byte(to, 0);
+    hv_buf_put(to, sync, HV_SYNC_SIZE);
 }

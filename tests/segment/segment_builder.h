@@ -42,6 +42,10 @@ hv_segment_header test_header_make(hv_codec codec, int64_t first, int64_t end);
 /* The whole blob, appended to ret; sha256 may be NULL. */
 void test_segment_build(const test_segment_config *config, hv_buf *ret, unsigned char *sha256);
 
+/* The front of a segment with this header, whatever it says: docs/FORMAT.md section 5 once more, without what hv_segment_assemble() would
+ * refuse to write. Appended to `to`. */
+void test_front_write(const hv_segment_header *header, const unsigned char sync[HV_SYNC_SIZE], hv_buf *to);
+
 /* The sync marker that test segments have. */
 extern const unsigned char test_sync[HV_SYNC_SIZE];
 

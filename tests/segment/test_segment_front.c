@@ -46,20 +46,10 @@ parts_fill(front_parts *parts, const char *codec, const char *schema, const char
 }
 
 static void
-put_long(hv_buf *to, int64_t value)
-{
-    unsigned char bytes[HV_VARINT_MAX];
-
-    hv_buf_put(to, bytes, (size_t)(hv_varint_put(bytes, value) - bytes));
-}
-
-static void
 put_entry(hv_buf *to, const front_parts *parts, int which)
 {
-    put_long(to, (int64_t)strlen(parts->names[which]));
-    hv_buf_put_text(to, parts->names[which]);
-    put_long(to, (int64_t)parts->values[which].len);
-    hv_buf_put(to, parts->values[which].data, parts->values[which].len);
+    hv_varint_append_counted(to, hv_slice_text(parts->names[which]));
+    hv_varint_append_counted(to, parts->values[which]);
 }
 
 /* A map block of these entries; with its size in bytes, plus `lie`, if `sized`. */
@@ -70,9 +60,9 @@ put_block(hv_buf *to, const front_parts *parts, const int *order, size_t count, 
 
     for (size_t i = 0; i < count; i++)
         put_entry(&entries, parts, order[i]);
-    put_long(to, sized ? -(int64_t)count : (int64_t)count);
+    hv_varint_append(to, sized ? -(int64_t)count : (int64_t)count);
     if (sized)
-        put_long(to, (int64_t)entries.len + lie);
+        hv_varint_append(to, (int64_t)entries.len + lie);
     hv_buf_put(to, entries.data, entries.len);
 }
 
@@ -85,7 +75,7 @@ put_magic(hv_buf *to)
 static void
 put_end(hv_buf *to)
 {
-    put_long(to, 0);
+    hv_varint_append(to, 0);
     hv_buf_put(to, test_sync, HV_SYNC_SIZE);
 }
 
@@ -264,23 +254,23 @@ START_TEST(a_front_never_asks_for_more_than_the_limit_and_past_it_is_corrupt)
     HV_AUTO(hv_buf_free) hv_buf bytes = HV_BUF_INIT((size_t)HV_SEGMENT_MAX_FRONT + 100);
 
     put_magic(&bytes);
-    put_long(&bytes, 2);
-    put_long(&bytes, 1);
+    hv_varint_append(&bytes, 2);
+    hv_varint_append(&bytes, 1);
     hv_buf_put_text(&bytes, "x");
-    put_long(&bytes, 40 << 20);
+    hv_varint_append(&bytes, 40 << 20);
     ck_hv_fails(HV_LIMIT, hv_segment_front_parse(hv_buf_slice(&bytes), &front, &needed, &err));
     ck_assert_uint_eq(needed, bytes.len + (40 << 20) + 1 + HV_SYNC_SIZE);
     while (bytes.len < 44 << 20)
         hv_buf_put(&bytes, hv_event_schema, 512);
     ck_hv_ok(hv_buf_check(&bytes, &err));
     bytes.len = 4 + 1 + 1 + 1 + 4 + (40 << 20);
-    put_long(&bytes, 1);
+    hv_varint_append(&bytes, 1);
     hv_buf_put_text(&bytes, "y");
-    put_long(&bytes, 1 << 20);
+    hv_varint_append(&bytes, 1 << 20);
     ck_hv_fails(HV_LIMIT, hv_segment_front_parse(hv_buf_slice(&bytes), &front, &needed, &err));
     ck_assert_uint_eq(needed, HV_SEGMENT_MAX_FRONT);
     bytes.len -= 4;
-    put_long(&bytes, 30 << 20);
+    hv_varint_append(&bytes, 30 << 20);
     ck_hv_fails(HV_CORRUPT, hv_segment_front_parse(hv_buf_slice(&bytes), &front, &needed, &err));
 }
 END_TEST
@@ -294,11 +284,11 @@ START_TEST(a_front_that_is_all_there_but_longer_than_the_limit_is_corrupt)
     HV_AUTO(hv_buf_free) hv_buf bytes = HV_BUF_INIT((size_t)2 * EACH + 100);
 
     put_magic(&bytes);
-    put_long(&bytes, 2);
+    hv_varint_append(&bytes, 2);
     for (int i = 0; i < 2; i++) {
-        put_long(&bytes, 1);
+        hv_varint_append(&bytes, 1);
         hv_buf_put_byte(&bytes, (unsigned char)('x' + i));
-        put_long(&bytes, EACH);
+        hv_varint_append(&bytes, EACH);
         ck_assert_ptr_nonnull(hv_buf_reserve(&bytes, EACH));
         memset(bytes.data + bytes.len, 'v', EACH);
         bytes.len += EACH;
