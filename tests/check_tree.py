@@ -4,6 +4,7 @@
     check_tree.py --self-test   each rule is broken once in a made-up tree, and must be noticed
 """
 import collections
+import json
 import pathlib
 import re
 import shutil
@@ -126,6 +127,15 @@ def unused_sources(root, sources):
             yield path
 
 
+def lost_mutants(root, path):
+    """Mutants whose text is not in the product any more: scripts/mutants would fail, which is rarely run."""
+    for mutant in json.loads((root / path).read_text()):
+        file = root / mutant["file"]
+        found = file.read_text(encoding="utf-8").count(mutant["old"]) if file.is_file() else 0
+        if found != 1:
+            yield f"{path}: the text of '{mutant['name']}' is {found} times in {mutant['file']}"
+
+
 def complaints(root):
     paths = [path.relative_to(root) for path in files_of(root)]
     sources = [path for path in paths if path.suffix in (".c", ".h")]
@@ -154,6 +164,9 @@ def complaints(root):
             yield f"{name}: the name is used twice: {', '.join(places)}"
     for path in unused_sources(root, sources):
         yield f"{path}: no meson.build names it, so nobody builds it"
+    for path in paths:
+        if path.name == "mutants.json":
+            yield from lost_mutants(root, path)
 
 
 # One broken rule each: the file that breaks it, its text, and a part of the complaint.
@@ -174,6 +187,7 @@ BROKEN = [
     ("notes.txt", "", "the top folder is for"),
     ("scripts/a.c", "", "scripts/ is not for C"),
     ("common/notes.txt", "", "is not for files like this"),
+    ("tests/x/mutants.json", '[{"name": "m", "file": "index/index_internal.h", "old": "is gone"}]', "the text of 'm' is 0 times"),
 ]
 SOUND = {
     "README.md": "", "scripts/test": "", "common/meson.build": "'a.c'", "common/buf.h": "", "segment/block.h": "", "index/index.h": "",
