@@ -21,8 +21,10 @@ typedef struct hv_json_classes {
     uint64_t digit, zero;
 } hv_json_classes;
 
-/* Sort `count` chunks, which lie one behind the other at `bytes`. NULL where the machine has no instructions for it. */
+/* Sort `count` chunks, which lie one behind the other at `bytes`. */
 typedef void hv_json_classify(const unsigned char *bytes, size_t count, hv_json_classes *ret);
-hv_json_classify *hv_json_classifier(void);
+
+/* Way number `way` of those that this machine has instructions for; 0 is the quickest. NULL: there is none of that number. */
+hv_json_classify *hv_json_classifier(unsigned way);
 
 #endif

@@ -298,7 +298,7 @@ judge(wide_state *state, hv_json_classify *classify)
 hv_json_judgement
 hv_json_judge_wide(hv_slice bytes, bool *has_newline)
 {
-    hv_json_classify *classify = hv_json_classifier();
+    hv_json_classify *classify = hv_json_classifier(0);
 
     if (classify == NULL || bytes.len < HV_JSON_CHUNK)
         return HV_JSON_OPEN;
