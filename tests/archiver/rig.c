@@ -2,11 +2,12 @@
 
 #include <pthread.h>
 #include <stdio.h>
+#include <unistd.h>
 
 #include "archiver/chain.h"
 #include "segment/names.h"
 
-enum { HEADERS = 3 };
+enum { HEADERS = 3, PATIENCE_MS = 20000 };
 
 typedef struct made_event {
     hv_event event;
@@ -313,4 +314,44 @@ rig_three_classes(void *arg, const hv_partition *partition, const hv_event *even
 
     (void)arg, (void)partition;
     return names[event->offset % 7];
+}
+
+/* ---- a capture that goes on ---- */
+
+hv_archiver *
+rig_begin(rig *r, int64_t max_age_ms)
+{
+    hv_archiver *archiver = NULL;
+    hv_err err;
+
+    r->config.sources = &r->source;
+    r->config.storage = r->storage;
+    r->config.max_age_ms = max_age_ms;
+    ck_hv_ok(hv_archiver_start(&r->config, &archiver, &err));
+    return archiver;
+}
+
+void
+rig_end(hv_archiver *archiver)
+{
+    hv_err err;
+
+    hv_archiver_stop(archiver);
+    ck_hv_ok(hv_archiver_join(archiver, NULL, &err));
+}
+
+void
+rig_wait_position(rig *r, uint32_t incarnation, int32_t partition, int64_t position)
+{
+    for (int ms = 0; ms < PATIENCE_MS && rig_position(r, incarnation, partition) < position; ms += 10)
+        usleep(10000);
+    ck_assert_int_eq(rig_position(r, incarnation, partition), position);
+}
+
+void
+rig_wait_report(rig *r, int kind)
+{
+    for (int ms = 0; ms < PATIENCE_MS && r->reports[kind] == 0; ms += 10)
+        usleep(10000);
+    ck_assert_int_gt(r->reports[kind], 0);
 }

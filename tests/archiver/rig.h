@@ -56,6 +56,14 @@ void rig_mark(rig *r, uint32_t incarnation, int32_t partition, int64_t first, in
 /* run --once on the store given (NULL: that of the rig). The code of join; err tells why. */
 hv_rc rig_run_once(rig *r, hv_storage *storage, hv_err *err);
 
+/* A capture that goes on, until rig_end() stops it. */
+hv_archiver *rig_begin(rig *r, int64_t max_age_ms);
+void rig_end(hv_archiver *archiver);
+/* Fails the test if the position is not reached, or passed. */
+void rig_wait_position(rig *r, uint32_t incarnation, int32_t partition, int64_t position);
+/* Until such a report was made; fails the test if none comes. */
+void rig_wait_report(rig *r, int kind);
+
 /*
  * The invariant: from 0 to the position of every partition, each offset is there exactly once, as the event that was produced or as
  * a gap, and where the test said 'e' or a cause, as that. The index equals the store.

@@ -30,37 +30,6 @@ run_ok(void)
     ck_hv_ok(rig_run_once(r, NULL, &err));
 }
 
-/* A capture that goes on until end_running(). */
-static hv_archiver *
-begin_running(int64_t max_age_ms)
-{
-    hv_archiver *archiver = NULL;
-    hv_err err;
-
-    r->config.sources = &r->source;
-    r->config.storage = r->storage;
-    r->config.max_age_ms = max_age_ms;
-    ck_hv_ok(hv_archiver_start(&r->config, &archiver, &err));
-    return archiver;
-}
-
-static void
-end_running(hv_archiver *archiver)
-{
-    hv_err err;
-
-    hv_archiver_stop(archiver);
-    ck_hv_ok(hv_archiver_join(archiver, NULL, &err));
-}
-
-/* Gives up after some seconds; what is asserted afterwards then fails. */
-static void
-wait_for_position(uint32_t incarnation, int32_t partition, int64_t position)
-{
-    for (int i = 0; i < 500 && rig_position(r, incarnation, partition) < position; i++)
-        usleep(10000);
-}
-
 START_TEST(every_event_of_every_partition_is_captured_once_and_unchanged)
 {
     rig_produce(r, 1, 0, 5000);
@@ -269,10 +238,10 @@ END_TEST
 START_TEST(a_cut_is_closed_by_age_although_nothing_follows)
 {
     rig_produce(r, 1, 0, 20);
-    hv_archiver *archiver = begin_running(300);
-    wait_for_position(1, 0, 20);
+    hv_archiver *archiver = rig_begin(r, 300);
+    rig_wait_position(r, 1, 0, 20);
     ck_assert_int_eq(rig_position(r, 1, 0), 20);
-    end_running(archiver);
+    rig_end(archiver);
     ck_assert_int_eq(r->reports[HV_ARCHIVER_SEALED], 1);
     rig_check_all_captured(r);
 }
@@ -281,7 +250,7 @@ END_TEST
 START_TEST(who_asks_for_hubs_does_not_wait_until_it_is_time)
 {
     r->config.discovery_ms = 24 * 60 * 60 * 1000;
-    hv_archiver *archiver = begin_running(100);
+    hv_archiver *archiver = rig_begin(r, 100);
     for (int i = 0; i < 1000 && r->reports[HV_ARCHIVER_CONNECTED] == 0; i++)
         usleep(10000);
     ck_assert_int_eq(r->reports[HV_ARCHIVER_CONNECTED], 1);
@@ -293,7 +262,7 @@ START_TEST(who_asks_for_hubs_does_not_wait_until_it_is_time)
         usleep(10000);
     }
     ck_assert_int_eq(r->reports[HV_ARCHIVER_HUB], 2);
-    end_running(archiver);
+    rig_end(archiver);
 }
 END_TEST
 
@@ -322,14 +291,14 @@ END_TEST
 START_TEST(a_hub_that_vanishes_and_returns_as_another_while_running_is_a_new_incarnation)
 {
     rig_produce(r, 1, 0, 200);
-    hv_archiver *archiver = begin_running(100);
-    wait_for_position(1, 0, 200);
+    hv_archiver *archiver = rig_begin(r, 100);
+    rig_wait_position(r, 1, 0, 200);
     hv_scripted_delete(r->source, RIG_HUB);
     usleep(300000);
     hv_scripted_hub(r->source, RIG_HUB, 2, "");
     rig_produce(r, 2, 0, 300);
-    wait_for_position(2, 0, 300);
-    end_running(archiver);
+    rig_wait_position(r, 2, 0, 300);
+    rig_end(archiver);
     ck_assert_int_eq(r->reports[HV_ARCHIVER_GONE], 1);
     rig_check_all_captured(r);
     ck_assert_int_eq(rig_position(r, 2, 0), 300);
@@ -340,13 +309,13 @@ START_TEST(another_identity_while_running_is_a_new_incarnation)
 {
     hv_scripted_delete(r->source, RIG_HUB);
     hv_scripted_hub(r->source, RIG_HUB, 2, "id-1");
-    hv_archiver *archiver = begin_running(100);
+    hv_archiver *archiver = rig_begin(r, 100);
     usleep(200000);
     hv_scripted_hub(r->source, RIG_HUB, 2, "id-2");     /* nothing was ever in it: no offset can tell */
     usleep(300000);
     rig_produce(r, 2, 0, 30);
-    wait_for_position(2, 0, 30);
-    end_running(archiver);
+    rig_wait_position(r, 2, 0, 30);
+    rig_end(archiver);
     rig_check_all_captured(r);
     ck_assert_int_eq(rig_position(r, 2, 0), 30);
 }
@@ -358,13 +327,13 @@ START_TEST(events_of_the_next_incarnation_are_not_sealed_under_the_old_one)
     hv_scripted_delete(r->source, RIG_HUB);
     hv_scripted_hub(r->source, RIG_HUB, 2, "id-1");
     r->config.discovery_ms = 60000;
-    hv_archiver *archiver = begin_running(200);
+    hv_archiver *archiver = rig_begin(r, 200);
     usleep(200000);
     hv_scripted_hub(r->source, RIG_HUB, 2, "id-2");
     rig_produce(r, 2, 0, 30);
     rig_produce(r, 2, 1, 1);
-    wait_for_position(2, 1, 1);
-    end_running(archiver);
+    rig_wait_position(r, 2, 1, 1);
+    rig_end(archiver);
     ck_assert_int_eq(rig_position(r, 1, 0), 0);
     ck_assert_int_eq(rig_position(r, 2, 0), 30);
     rig_check_all_captured(r);
@@ -388,15 +357,15 @@ END_TEST
 START_TEST(expiry_under_the_reader_while_running_becomes_a_retention_gap)
 {
     rig_produce(r, 1, 0, 100);
-    hv_archiver *archiver = begin_running(100);
-    wait_for_position(1, 0, 100);
+    hv_archiver *archiver = rig_begin(r, 100);
+    rig_wait_position(r, 1, 0, 100);
     rig_mark(r, 1, 0, 100, 140, 0);     /* read or expired: either is right */
     rig_produce(r, 1, 0, 40);
     hv_scripted_expire(r->source, RIG_HUB, 0, 130);
     rig_mark(r, 1, 0, 100, 130, 0);
     rig_produce(r, 1, 0, 5);
-    wait_for_position(1, 0, 145);
-    end_running(archiver);
+    rig_wait_position(r, 1, 0, 145);
+    rig_end(archiver);
     rig_check_all_captured(r);
 }
 END_TEST
