@@ -29,6 +29,8 @@
       "The old value stays in force until then.") \
     X(HUB_LEFT_OUT, WARNING, "hub-left-out", "hub is not wanted any more and needs a restart to be left out", "hub", \
       "source.include and source.exclude have changed. Until then it is captured.") \
+    X(SECRET_KEPT, WARNING, "secret-kept", "file of a secret cannot be used, and the old secret stays in use", "error", \
+      "After SIGHUP. A new login with the old secret may be refused.") \
     X(RELOADED, INFO, "reloaded", "configuration is read again", "changed needs_restart", "How many options were taken over, and how many were not.") \
     X(RELOAD_REFUSED, ERROR, "reload-refused", "configuration cannot be read again, and everything stays as it was", "error", \
       "The error names file, line and column.") \

@@ -120,6 +120,19 @@ tell_left_out(const hv_reload *reload, hv_archiver *archiver, const hv_options *
             HV_LINE(reload->config.service->log, HUB_LEFT_OUT, HV_LOG_T("hub", state.hubs[h].name));
 }
 
+/* A secret that cannot be read is no reason to refuse the rest: the old one stays in use. */
+static void
+refresh_secrets(const hv_reload *reload)
+{
+    hv_err err;
+
+    hv_rc rc = hv_sources_refresh(reload->config.sources, &err);
+    if (rc == HV_OK)
+        rc = hv_snapshots_refresh(reload->config.snapshots, &err);
+    if (rc != HV_OK)
+        HV_LINE(reload->config.service->log, SECRET_KEPT, HV_LOG_T("error", err.msg));
+}
+
 static hv_rc
 take_over(hv_reload *reload, hv_archiver *archiver, hv_options *fresh, hv_err *err)
 {
@@ -129,6 +142,7 @@ take_over(hv_reload *reload, hv_archiver *archiver, hv_options *fresh, hv_err *e
     hv_rc rc = hv_sources_reload(reload->config.sources, fresh, err);
     if (rc != HV_OK)
         return rc;
+    refresh_secrets(reload);
     hv_log_tune(reload->config.service->log, (hv_log_level)fresh->log_level, fresh->log_format == HV_LOG_FORMAT_JSON);
     hv_archiver_tune(archiver, &tuning);
     tell_left_out(reload, archiver, fresh);

@@ -10,6 +10,7 @@
 #include <stdatomic.h>
 
 #include "server/service.h"
+#include "server/snapshots.h"
 #include "server/sources.h"
 
 typedef struct hv_reload hv_reload;
@@ -17,6 +18,7 @@ typedef struct hv_reload hv_reload;
 typedef struct hv_reload_config {
     const hv_service_config *service;
     const hv_sources *sources;
+    const hv_snapshot_service *snapshots;       /* NULL: none */
     bool group;                         /* see hv_service_watch */
 } hv_reload_config;
 

@@ -5,6 +5,7 @@
 
 #include "archiver/snapshot.h"
 #include "server/log_events.h"
+#include "source/source_drivers.h"
 
 struct hv_snapshot_service {
     hv_log *log;
@@ -89,6 +90,16 @@ const hv_heart *
 hv_snapshots_heart(const hv_snapshot_service *service)
 {
     return service == NULL ? NULL : hv_snapshotter_heart(service->snapshotter);
+}
+
+hv_rc
+hv_snapshots_refresh(const hv_snapshot_service *service, hv_err *err)
+{
+    hv_rc rc = HV_OK;
+
+    for (size_t s = 0; service != NULL && rc == HV_OK && s < service->source_count; s++)
+        rc = hv_admin_kafka_refresh(service->sources[s].admin, err);
+    return rc;
 }
 
 void

@@ -23,6 +23,9 @@ void hv_snapshots_take(hv_snapshot_service *service);
 /* Of its thread, or of hv_snapshots_take(); lives as long as the service. NULL for a service of NULL. */
 const hv_heart *hv_snapshots_heart(const hv_snapshot_service *service);
 
+/* Secrets are read from their files again, see hv_sources_refresh(). Any thread. HV_OK for a service of NULL. */
+hv_rc hv_snapshots_refresh(const hv_snapshot_service *service, hv_err *err) HV_MUST_USE;
+
 /* Accepts NULL. */
 void hv_snapshots_close(hv_snapshot_service *service);
 HV_DEFINE_AUTO(hv_snapshot_service, hv_snapshots_close);

@@ -304,10 +304,31 @@ hv_sources_reload(const hv_sources *sources, const hv_options *options, hv_err *
     const hv_texts *include = &options->source_include, *exclude = &options->source_exclude;
     hv_rc rc = HV_OK;
 
-    for (size_t s = 0; rc == HV_OK && s < sources->count; s++) {
+    for (size_t s = 0; rc == HV_OK && s < sources->count; s++)
         if (sources->hubs[s] == NULL)   /* else the hub of its credential is the only one */
             rc = hv_source_kafka_filter(sources->sources[s], include->items, include->count, exclude->items, exclude->count, err);
-        hv_source_kafka_refresh(sources->sources[s]);
+    return rc;
+}
+
+static void
+keep_first(hv_rc got, const hv_err *got_err, hv_rc *rc, hv_err *err)
+{
+    if (*rc != HV_OK || got == HV_OK)
+        return;
+    *rc = got;
+    *err = *got_err;
+}
+
+hv_rc
+hv_sources_refresh(const hv_sources *sources, hv_err *err)
+{
+    hv_rc rc = HV_OK;
+    hv_err got;
+
+    for (size_t s = 0; s < sources->count; s++) {
+        keep_first(hv_source_kafka_refresh(sources->sources[s], &got), &got, &rc, err);
+        if (sources->memberships != NULL)
+            keep_first(hv_membership_kafka_refresh(sources->memberships[s], &got), &got, &rc, err);
     }
     return rc;
 }

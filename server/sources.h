@@ -35,9 +35,12 @@ hv_rc hv_sources_open_admin(const hv_sources *sources, size_t at, hv_admin **ret
 hv_rc hv_sources_join(hv_sources *sources, const hv_options *options, const char *vault, hv_membership *const **ret,
                       hv_err *err) HV_MUST_USE;
 
-/* What of new options a running source takes over: the globs of source.include and source.exclude, and secrets that were changed in their
- * files. HV_NOMEM. */
+/* What of new options a running source takes over: the globs of source.include and source.exclude. HV_NOMEM. */
 hv_rc hv_sources_reload(const hv_sources *sources, const hv_options *options, hv_err *err) HV_MUST_USE;
+
+/* Secrets are read from their files again. The first failure; what could be read is in use all the same, and old secrets are where it
+ * could not. */
+hv_rc hv_sources_refresh(const hv_sources *sources, hv_err *err) HV_MUST_USE;
 
 /* The one that has the hub: by its credential, else the first. */
 hv_source *hv_sources_for_hub(const hv_sources *sources, const char *hub);

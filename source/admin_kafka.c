@@ -270,3 +270,9 @@ hv_admin_kafka_open(const hv_kafka_config *config, hv_admin **ret, hv_err *err)
     *ret = &kafka->base;
     return HV_OK;
 }
+
+hv_rc
+hv_admin_kafka_refresh(hv_admin *admin, hv_err *err)
+{
+    return hv_kafka_client_refresh(((hv_admin_kafka *)admin)->client, err);
+}

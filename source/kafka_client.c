@@ -176,6 +176,26 @@ hv_kafka_client_close(hv_kafka_client *client)
 }
 
 hv_rc
+hv_kafka_client_refresh(hv_kafka_client *client, hv_err *err)
+{
+    HV_AUTO(hv_kafka_credentials_clear) hv_kafka_credentials credentials = {0};
+    hv_kafka_settings settings = {0};
+    rd_kafka_error_t *error = NULL;
+
+    hv_rc rc = hv_kafka_settings_copy(client->config.broker, &settings, err);
+    if (rc == HV_OK)
+        rc = hv_kafka_credentials_read(&settings, &credentials, err);
+    hv_kafka_settings_clear(&settings);
+    if (rc == HV_OK && credentials.password.text != NULL)
+        error = rd_kafka_sasl_set_credentials(client->rk, credentials.user, credentials.password.text);
+    if (error == NULL)
+        return rc;
+    (void)hv_err_set(err, HV_INTERNAL, "librdkafka does not take a secret: %s", rd_kafka_error_string(error));
+    rd_kafka_error_destroy(error);
+    return HV_INTERNAL;
+}
+
+hv_rc
 hv_kafka_client_rc(rd_kafka_resp_err_t code)
 {
     return hv_kafka_rc(code);

@@ -33,6 +33,10 @@ hv_rc hv_kafka_client_open(const hv_kafka_client_config *config, hv_kafka_client
 void hv_kafka_client_close(hv_kafka_client *client);
 HV_DEFINE_AUTO(hv_kafka_client, hv_kafka_client_close);
 
+/* The secret that is in its file now is what the next login uses; connections that are there stay. Nothing happens where none is shown, or
+ * where tokens are. Any thread. HV_NOT_FOUND, HV_IO, HV_USAGE: the file; the old secret stays in use. HV_NOMEM. */
+hv_rc hv_kafka_client_refresh(hv_kafka_client *client, hv_err *err) HV_MUST_USE;
+
 /* The code that fits an error of librdkafka. */
 hv_rc hv_kafka_client_rc(rd_kafka_resp_err_t code);
 

@@ -398,3 +398,9 @@ hv_membership_kafka_open(const hv_kafka_group_config *config, hv_membership **re
         group_close(&g->membership);
     return rc;
 }
+
+hv_rc
+hv_membership_kafka_refresh(hv_membership *membership, hv_err *err)
+{
+    return hv_kafka_client_refresh(((kafka_group *)membership)->client, err);
+}

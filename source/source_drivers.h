@@ -18,8 +18,9 @@ hv_rc hv_source_kafka_open(const hv_kafka_config *config, hv_source **ret, hv_er
 hv_rc hv_source_kafka_filter(hv_source *source, const char *const *include, size_t include_count, const char *const *exclude,
                              size_t exclude_count, hv_err *err) HV_MUST_USE;
 
-/* Have the file of the secret read again soon, as happens by itself when a login was refused. Any thread. */
-void hv_source_kafka_refresh(hv_source *source);
+/* Have the file of the secret read again soon, as happens by itself when a login was refused. Any thread. HV_NOT_FOUND, HV_IO, HV_USAGE:
+ * the file cannot be used now, and the old secret stays in use. HV_NOMEM. */
+hv_rc hv_source_kafka_refresh(hv_source *source, hv_err *err) HV_MUST_USE;
 
 typedef struct hv_kafka_group_config {
     const hv_kafka_config *broker;      /* how to connect; what it points to must outlive the membership */
@@ -32,6 +33,9 @@ typedef struct hv_kafka_group_config {
 
 /* A member of a consumer group of the broker, by the cooperative sticky protocol. Codes as for a source. */
 hv_rc hv_membership_kafka_open(const hv_kafka_group_config *config, hv_membership **ret, hv_err *err) HV_MUST_USE;
+
+/* As hv_kafka_client_refresh(), of a membership made by the function above. Before it has left. */
+hv_rc hv_membership_kafka_refresh(hv_membership *membership, hv_err *err) HV_MUST_USE;
 
 /* What is wrong with the librdkafka that this process runs on; NULL if nothing is. For doctor and the start of run. */
 const char *hv_source_kafka_version_warning(bool oauth);
@@ -60,6 +64,9 @@ int64_t hv_scripted_committed(hv_source *source, const char *hub, int32_t partit
 /* What the config points to must outlive the admin. Connects in the background. HV_USAGE, HV_NOT_FOUND or HV_IO (the file of a secret),
  * HV_NOMEM. */
 hv_rc hv_admin_kafka_open(const hv_kafka_config *config, hv_admin **ret, hv_err *err) HV_MUST_USE;
+
+/* As hv_kafka_client_refresh(), of an admin made by the function above. */
+hv_rc hv_admin_kafka_refresh(hv_admin *admin, hv_err *err) HV_MUST_USE;
 
 /*
  * A membership for tests, which deal out partitions themselves. changed() is called by a thread of its own, as with a broker. All

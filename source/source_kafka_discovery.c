@@ -197,8 +197,14 @@ hv_source_kafka_filter(hv_source *source, const char *const *include, size_t inc
     return rc;
 }
 
-void
-hv_source_kafka_refresh(hv_source *source)
+hv_rc
+hv_source_kafka_refresh(hv_source *source, hv_err *err)
 {
-    atomic_store(&((hv_kafka *)source)->refresh, true);
+    HV_AUTO(hv_kafka_credentials_clear) hv_kafka_credentials credentials = {0};
+    hv_kafka *k = (hv_kafka *)source;
+
+    hv_rc rc = hv_kafka_credentials_read(&k->settings, &credentials, err);
+    if (rc == HV_OK)
+        atomic_store(&k->refresh, true);
+    return rc;
 }

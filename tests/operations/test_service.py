@@ -226,6 +226,25 @@ class Reload(Case):
         service.wait("reloaded", needs_restart=0)
         service.stop()
 
+    def test_a_secret_that_cannot_be_read_again_is_told_and_the_rest_is_taken_over(self):
+        secret = self.bed.folder / "secret"
+        secret.write_text("one\n")
+        login = {"source_auth": "plain", "source_tls": "no", "source_user": "u", "source_password__file": secret, "source_timeout": "1s"}
+        self.bed.configure(source_assignment="group", **login)
+        service = self.bed.start()
+        service.wait("started")
+        secret.write_text("tiger-7\n")
+        service.hang_up()
+        service.wait("reloaded")
+        self.assertEqual(service.all("secret-kept"), [])
+        secret.write_text("")
+        self.bed.configure(source_assignment="group", log_level="debug", **login)
+        service.hang_up()
+        service.wait("reloaded", changed=1)
+        self.assertEqual(service.all("secret-kept")[0]["error"], f"the password file '{secret}' is empty")
+        service.kill()
+        self.assertNotIn("tiger-7", "".join(service.raw))
+
     def test_it_is_safe_at_any_time(self):
         self.bed.configure(source_bootstrap="127.0.0.1:1")
         service = self.bed.start()
