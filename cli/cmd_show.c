@@ -49,6 +49,7 @@ print_table(hv_out *out, const hv_show *show)
 {
     static const char *const types[] = {"none", "create", "append"};
     const hv_event *event = &show->event;
+    char hash[HV_SHA256_TEXT_SIZE];
 
     hv_out_table(out, columns, sizeof columns / sizeof *columns);
     put_text(out, "hub", show->partition.hub);
@@ -66,6 +67,8 @@ print_table(hv_out *out, const hv_show *show)
     }
     put_slice(out, "value", event->value);
     put_text(out, "segment", show->segment);
+    hv_sha256_text(show->segment_sha256, hash);
+    put_text(out, "sha256", hash);
     put_text(out, "class", show->class_name);
     put_number(out, "block at byte", (int64_t)show->block_position);
     put_number(out, "block length", show->block_length);
@@ -75,11 +78,13 @@ static hv_rc
 print_json(FILE *to, const hv_show *show, hv_err *err)
 {
     HV_AUTO(hv_buf_free) hv_buf line = HV_BUF_INIT(LONGEST), opening = HV_BUF_INIT(1024);
+    char hash[HV_SHA256_TEXT_SIZE];
 
+    hv_sha256_text(show->segment_sha256, hash);
     hv_json_put_opening(&opening, &show->partition);
     hv_buf_printf(&line,
-                  "{\"kind\":\"event\",\"segment\":\"%s\",\"class\":\"%s\",\"block_position\":%" PRIu64 ",\"block_length\":%" PRIu32
-                  ",\"event\":", show->segment, show->class_name, show->block_position, show->block_length);
+                  "{\"kind\":\"event\",\"segment\":\"%s\",\"sha256\":\"%s\",\"class\":\"%s\",\"block_position\":%" PRIu64
+                  ",\"block_length\":%" PRIu32 ",\"event\":", show->segment, hash, show->class_name, show->block_position, show->block_length);
     hv_json_put_event(&line, hv_buf_slice(&opening), &show->event, false);
     hv_buf_put_text(&line, "}\n");
     hv_rc rc = hv_buf_check(&opening, err);

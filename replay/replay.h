@@ -158,6 +158,7 @@ typedef struct hv_show {
     int64_t position;
     hv_gap gap;
     char segment[HV_STORAGE_NAME_SIZE]; /* of an event, or the lead that declares the gap */
+    unsigned char segment_sha256[HV_SHA256_SIZE];
     char class_name[HV_CLASS_SIZE];
     uint64_t block_position;            /* in the blob */
     uint32_t block_length;

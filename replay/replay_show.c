@@ -123,6 +123,7 @@ name_place(search *find, const hv_index_segment *segment, const hv_index_block *
     hv_show *show = find->show;
 
     memcpy(show->segment, name, strlen(name) + 1);
+    memcpy(show->segment_sha256, segment->sha256, sizeof show->segment_sha256);
     memcpy(show->class_name, segment->class_name, sizeof show->class_name);
     show->block_position = block != NULL ? block->position : 0;
     show->block_length = block != NULL ? block->length : 0;

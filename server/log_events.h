@@ -53,7 +53,7 @@
     X(CUT_SEALED, INFO, "cut-sealed", "cut is durable and indexed", \
       "hub incarnation partition segment sha256? segments? first end events bytes put_ms", \
       "Offsets from first up to, and without, end are in the store. `segment` is the name of the lead there and `sha256` that of its " \
-      "bytes, as 'hubvault segments' prints them; `segments` counts it and its siblings, one per further class.") \
+      "bytes, as 'hubvault show' and 'hubvault segments' print them; `segments` counts it and its siblings, one per further class.") \
     X(CUT_ADOPTED, INFO, "cut-adopted", "cut of another archiver or an earlier life is indexed", \
       "hub incarnation partition segment sha256? segments? first end events bytes", \
       "The store had a cut at this place already, from another archiver or from before a crash. What is there counts.") \

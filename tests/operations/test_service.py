@@ -35,8 +35,8 @@ class Log(Case):
         segment = next(row for row in self.bed.query("segments", "orders") if row["name"] == sealed["segment"])
         self.assertEqual((segment["first_offset"], segment["end_offset"], segment["events"], segment["stored_bytes"], segment["sha256"]),
                          (sealed["first"], sealed["end"], sealed["events"], sealed["bytes"], sealed["sha256"]))
-        shown = {row["segment"] for row in self.bed.query("show", "orders", "0", str(sealed["first"]))}
-        self.assertEqual(shown, {sealed["segment"]})
+        shown = {(row["segment"], row["sha256"]) for row in self.bed.query("show", "orders", "0", str(sealed["first"]))}
+        self.assertEqual(shown, {(sealed["segment"], sealed["sha256"])})
         ended = service.all("ended")[0]
         self.assertEqual((ended["events"], ended["hubs"], ended["partitions"], ended["stopped"]), (50, 1, 2, 0))
 
