@@ -22,7 +22,7 @@ static mock_broker *broker;
 static hv_kafka_config to_broker;
 static hv_partition orders0, orders1;
 
-enum { EVENTS = 60, PRODUCE = 0 };
+enum { EVENTS = 60, PRODUCE = 0, END_TXN = 26 };
 
 static void
 make_all(void)
@@ -363,6 +363,40 @@ START_TEST(trouble_that_passes_is_waited_for)
 }
 END_TEST
 
+/* Whoever begins under the same id later fences the one before (KIP-98). */
+START_TEST(a_replay_whose_id_somebody_else_goes_on_with_ends_and_says_so)
+{
+    hv_sink_kafka_config config = {.id = "a"};
+
+    mock_broker_push_errors(broker, END_TXN, 1, RD_KAFKA_RESP_ERR_INVALID_PRODUCER_EPOCH);
+    ck_hv_fails(HV_BUSY, run(&config, &(hv_replay_request){.limit = 0}));
+    ck_assert_msg(strstr(err.msg, "another replay with the id 'a' has taken over") != NULL, "%s", err.msg);
+}
+END_TEST
+
+START_TEST(positions_that_the_service_does_not_keep_end_the_replay)
+{
+    hv_sink_kafka_config config = {.id = "a", .no_transactions = true};
+
+    mock_broker_push_errors(broker, MOCK_OFFSET_COMMIT, 1, RD_KAFKA_RESP_ERR_GROUP_AUTHORIZATION_FAILED);
+    ck_assert_int_ne(run(&config, &(hv_replay_request){.limit = 0}), HV_OK);
+    ck_assert_msg(strstr(err.msg, "commit how far replay 'a' has come") != NULL, "%s", err.msg);
+    ck_assert_msg(strstr(err.msg, "can go on under the same id") != NULL, "%s", err.msg);
+}
+END_TEST
+
+START_TEST(a_map_to_a_partition_that_cannot_be_is_refused)
+{
+    static const hv_kafka_partition_map maps[] = {{.from = 0, .to = -1}, {.from = -2, .to = 0}};
+    hv_sink *sink = NULL;
+
+    for (size_t i = 0; i < 2; i++)
+        ck_hv_fails(HV_USAGE, hv_sink_kafka_open(&(hv_sink_kafka_config){.broker = &to_broker, .id = "a", .partitions = &maps[i],
+                                                                         .partition_count = 1}, &sink, &err));
+    ck_assert_ptr_null(sink);
+}
+END_TEST
+
 START_TEST(an_id_is_checked)
 {
     hv_sink *sink = NULL;
@@ -583,6 +617,9 @@ main(void)
     tcase_add_test(tests, what_a_killed_run_had_not_committed_is_sent_again_and_nothing_else);
     tcase_add_loop_test(tests, an_event_that_the_service_refuses_is_named, 0, 2);
     tcase_add_test(tests, trouble_that_passes_is_waited_for);
+    tcase_add_test(tests, a_replay_whose_id_somebody_else_goes_on_with_ends_and_says_so);
+    tcase_add_test(tests, positions_that_the_service_does_not_keep_end_the_replay);
+    tcase_add_test(tests, a_map_to_a_partition_that_cannot_be_is_refused);
     tcase_add_test(tests, an_id_is_checked);
     tcase_add_test(tests, a_service_that_cannot_be_reached_is_said_so_in_time);
     tcase_add_test(tests, positions_of_all_partitions_are_read_in_one_exchange);

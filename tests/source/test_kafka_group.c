@@ -18,6 +18,7 @@ typedef struct member {
     bool owned[PARTITIONS];             /* these: while holding `lock` */
     int count, told[HV_MEMBERSHIP_FAILED + 1];
     uint64_t revocation;
+    hv_rc failed;                       /* why it is no member any more */
     bool releases;                      /* answers at once */
     bool strange;                       /* something was told that cannot be */
 } member;
@@ -40,6 +41,8 @@ on_changed(void *arg, const hv_membership_change *change)
     }
     if (change->kind == HV_MEMBERSHIP_REVOKED)
         m->revocation = change->revocation;
+    if (change->kind == HV_MEMBERSHIP_FAILED)
+        m->failed = change->err->rc;
     bool answer = change->kind == HV_MEMBERSHIP_REVOKED && m->releases;
     (void)pthread_mutex_unlock(&m->lock);
     if (answer)
@@ -47,11 +50,12 @@ on_changed(void *arg, const hv_membership_change *change)
 }
 
 static member *
-join_group(int64_t release_ms)
+join_as(const char *instance, int64_t release_ms)
 {
     member *m = calloc(1, sizeof *m);
     hv_kafka_config kafka = {.bootstrap = mock_broker_bootstrap(broker)};
-    hv_kafka_group_config config = {.broker = &kafka, .group = "g", .session_ms = SESSION_MS, .release_ms = release_ms, .refresh_ms = 5000};
+    hv_kafka_group_config config = {.broker = &kafka, .group = "g", .instance = instance, .session_ms = SESSION_MS, .release_ms = release_ms,
+                                    .refresh_ms = 5000};
     const char *hub = "t";
     hv_err err;
 
@@ -62,6 +66,12 @@ join_group(int64_t release_ms)
     ck_hv_ok(m->membership->ops->start(m->membership, on_changed, m, &err));
     ck_hv_ok(m->membership->ops->subscribe(m->membership, &hub, 1, &err));
     return m;
+}
+
+static member *
+join_group(int64_t release_ms)
+{
+    return join_as(NULL, release_ms);
 }
 
 static void
@@ -94,6 +104,14 @@ told(member *m, hv_membership_kind kind)
 }
 
 static void
+wait_told(member *m, hv_membership_kind kind)
+{
+    for (int ms = 0; ms < WAIT_MS && told(m, kind) == 0; ms += 10)
+        usleep(10000);
+    ck_assert_int_ge(told(m, kind), 1);
+}
+
+static void
 wait_owned(member *m, int count)
 {
     for (int ms = 0; ms < WAIT_MS && owned_by(m) != count; ms += 10)
@@ -123,8 +141,7 @@ START_TEST(a_second_member_gets_its_share_when_it_is_released_and_hands_it_on_wh
     wait_owned(members[0], PARTITIONS);
     members[0]->releases = false;
     members[1] = join_group(RELEASE_MS);
-    for (int ms = 0; ms < WAIT_MS && told(members[0], HV_MEMBERSHIP_REVOKED) == 0; ms += 10)
-        usleep(10000);
+    wait_told(members[0], HV_MEMBERSHIP_REVOKED);
     usleep(RELEASE_MS / 2 * 1000);
     ck_assert_int_eq(owned_by(members[1]), 0);
     members[0]->membership->ops->released(members[0]->membership, members[0]->revocation + 1);     /* not the one waited for */
@@ -159,9 +176,38 @@ START_TEST(a_group_that_we_may_not_join_is_told_as_trouble)
 {
     mock_broker_push_errors(broker, MOCK_FIND_COORDINATOR, 10, RD_KAFKA_RESP_ERR_GROUP_AUTHORIZATION_FAILED);
     members[0] = join_group(1000);
-    for (int ms = 0; ms < WAIT_MS && told(members[0], HV_MEMBERSHIP_TROUBLE) == 0; ms += 10)
-        usleep(10000);
-    ck_assert_int_ge(told(members[0], HV_MEMBERSHIP_TROUBLE), 1);
+    wait_told(members[0], HV_MEMBERSHIP_TROUBLE);
+}
+END_TEST
+
+/* Whoever looks for hubs says the same ones again and again. */
+START_TEST(the_same_hubs_again_disturb_nobody)
+{
+    enum { QUIET_MS = 1000 };
+    const char *hub = "t";
+    hv_err err;
+
+    members[0] = join_group(1000);
+    wait_owned(members[0], PARTITIONS);
+    int before = told(members[0], HV_MEMBERSHIP_ASSIGNED);
+    ck_hv_ok(members[0]->membership->ops->subscribe(members[0]->membership, &hub, 1, &err));
+    usleep(QUIET_MS * 1000);
+    ck_assert_int_eq(told(members[0], HV_MEMBERSHIP_ASSIGNED), before);
+    ck_assert_int_eq(told(members[0], HV_MEMBERSHIP_REVOKED) + told(members[0], HV_MEMBERSHIP_LOST), 0);
+    ck_hv_ok(members[0]->membership->ops->subscribe(members[0]->membership, NULL, 0, &err));
+    wait_owned(members[0], 0);          /* and other ones count */
+}
+END_TEST
+
+START_TEST(a_member_whose_name_somebody_else_has_taken_has_failed_for_good)
+{
+    mock_broker_push_errors(broker, MOCK_JOIN_GROUP, 10, RD_KAFKA_RESP_ERR_FENCED_INSTANCE_ID);
+    members[0] = join_as("node-1", 1000);
+    wait_told(members[0], HV_MEMBERSHIP_FAILED);
+    usleep(200000);
+    ck_assert_int_eq(told(members[0], HV_MEMBERSHIP_FAILED), 1);
+    ck_assert_int_eq(members[0]->failed, HV_BUSY);
+    ck_assert_int_eq(owned_by(members[0]), 0);
 }
 END_TEST
 
@@ -188,6 +234,8 @@ main(void)
     tcase_add_test(tests, a_second_member_gets_its_share_when_it_is_released_and_hands_it_on_when_it_leaves);
     tcase_add_test(tests, a_member_that_cannot_reach_the_broker_for_a_session_has_lost_everything_and_may_leave_all_the_same);
     tcase_add_test(tests, a_group_that_we_may_not_join_is_told_as_trouble);
+    tcase_add_test(tests, the_same_hubs_again_disturb_nobody);
+    tcase_add_test(tests, a_member_whose_name_somebody_else_has_taken_has_failed_for_good);
     tcase_add_test(tests, one_that_leaves_before_its_first_assignment_ends_in_peace);
     return ck_hv_run("kafka group", tests);
 }
