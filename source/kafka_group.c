@@ -38,7 +38,7 @@ typedef struct kafka_group {
     pthread_t thread;
     bool running;                       /* of the thread that starts and leaves */
     bool failed;                        /* these: of the thread of the membership only, while it runs */
-    bool was_assigned;                  /* once at least, if nothing */
+    bool was_subscribed, was_assigned;  /* once at least; assigned, if nothing */
     uint64_t revocation;
     rd_kafka_resp_err_t trouble;        /* told last, and when */
     int64_t trouble_boot_ms;
@@ -178,6 +178,7 @@ subscribe_if_changed(kafka_group *g)
     (void)pthread_mutex_unlock(&g->lock);
     if (hubs == NULL)
         return;
+    g->was_subscribed = g->was_subscribed || hubs->cnt > 0;
     rd_kafka_resp_err_t code = hubs->cnt > 0 ? rd_kafka_subscribe(g->client->rk, hubs) : rd_kafka_unsubscribe(g->client->rk);
     if (code != RD_KAFKA_RESP_ERR_NO_ERROR) {
         tell_trouble(g, code, rd_kafka_err2str(code));
@@ -318,7 +319,7 @@ group_close(hv_membership *membership)
     (void)pthread_mutex_lock(&g->token_lock);
     g->closed = true;
     (void)pthread_mutex_unlock(&g->token_lock);
-    if (g->client != NULL && !g->was_assigned && rd_kafka_version() < FIRST_SOUND_VERSION)
+    if (g->client != NULL && g->was_subscribed && !g->was_assigned && rd_kafka_version() < FIRST_SOUND_VERSION)
         return;                         /* left behind */
     hv_kafka_client_close(g->client);
     if (g->locked.hubs != NULL)

@@ -57,8 +57,8 @@ void admin_broker_lacks(admin_broker *broker, int key);
 /* No broker of the cluster is its controller. */
 void admin_broker_without_controller(admin_broker *broker);
 
-/* The group whose coordinator was looked for last; "" if none was. Stays until the next one. */
-const char *admin_broker_group_sought(admin_broker *broker);
+/* Whether the coordinator of this group was looked for. */
+bool admin_broker_was_sought(admin_broker *broker, const char *group);
 
 /* Requests of this kind so far. */
 int admin_broker_count(admin_broker *broker, int key);

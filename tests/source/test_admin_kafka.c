@@ -234,7 +234,6 @@ static const struct {
     hv_rc rc;
 } refusals[] = {
     {ADMIN_LIST_GROUPS, CLUSTER_REFUSED, ask_groups, HV_AUTH},
-    {ADMIN_FIND_COORDINATOR, GROUP_REFUSED, ask_commits, HV_AUTH},
     {ADMIN_OFFSET_FETCH, GROUP_REFUSED, ask_commits, HV_AUTH},
     {ADMIN_OFFSET_FETCH_PARTITION, UNKNOWN_TOPIC, ask_commits, HV_NOT_FOUND},
     {ADMIN_OFFSET_COMMIT, UNKNOWN_MEMBER, set_commits, HV_BUSY},
