@@ -4,6 +4,7 @@
 
 #include "server/lock_file.h"
 #include "server/sources.h"
+#include "source/source_drivers.h"
 #include "tests/harness/admin_broker.h"
 #include "tests/harness/check_hv.h"
 #include "tests/harness/scratch_dir.h"
@@ -243,6 +244,32 @@ START_TEST(who_captures_everything_is_a_member_of_nothing)
 }
 END_TEST
 
+START_TEST(secrets_of_sources_members_and_admins_are_read_again_and_one_that_is_gone_is_told)
+{
+    HV_AUTO(hv_sources_close) hv_sources *sources = NULL;
+    HV_AUTO(hv_admin_close) hv_admin *admin = NULL;
+    hv_membership *const *members = NULL;
+    const char *path = write_file("secret", "one");
+
+    set("source.bootstrap", "127.0.0.1:1");
+    set("source.auth", "plain");
+    set("source.tls", "no");
+    set("source.user", "u");
+    set("source.password-file", path);
+    set("source.assignment", "group");
+    ck_hv_ok(hv_sources_open(&options, &sources, &err));
+    ck_hv_ok(hv_sources_join(sources, &options, "the-vault", &members, &err));
+    ck_hv_ok(hv_sources_open_admin(sources, 0, &admin, &err));
+    (void)write_file("secret", "two");
+    ck_hv_ok(hv_sources_refresh(sources, &err));
+    ck_hv_ok(hv_admin_kafka_refresh(admin, &err));
+    ck_assert_int_eq(unlink(options.source_password_file), 0);
+    ck_hv_fails(HV_NOT_FOUND, hv_sources_refresh(sources, &err));
+    ck_hv_fails(HV_NOT_FOUND, hv_membership_kafka_refresh(members[0], &err));
+    ck_hv_fails(HV_NOT_FOUND, hv_admin_kafka_refresh(admin, &err));
+}
+END_TEST
+
 /* The group of the options, and the one that is joined. */
 static const char *const groups[][2] = {{NULL, "hubvault-the-vault"}, {"ours", "ours"}};
 
@@ -349,6 +376,7 @@ main(void)
     tcase_add_test(tests, a_description_holds_what_the_options_say);
     tcase_add_loop_test(tests, a_token_is_asked_for_the_scope_or_for_the_namespace, 0, 3);
     tcase_add_test(tests, an_authority_in_the_clear_that_is_not_this_machine_is_refused);
+    tcase_add_test(tests, secrets_of_sources_members_and_admins_are_read_again_and_one_that_is_gone_is_told);
     tcase_add_test(tests, who_captures_everything_is_a_member_of_nothing);
     tcase_add_loop_test(tests, the_group_is_that_of_the_options_or_of_the_vault, 0, 2);
     tcase_add_test(tests, each_login_is_a_member_of_its_own);

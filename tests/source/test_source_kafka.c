@@ -710,6 +710,47 @@ START_TEST(a_secret_in_librdkafkas_words_does_not_reach_anybody)
 }
 END_TEST
 
+START_TEST(a_password_changed_in_its_file_is_taken_over_on_demand_and_a_file_that_is_gone_is_told)
+{
+    hv_source_item item;
+
+    open_with_password();
+    hv_kafka *k = (hv_kafka *)source;
+    write_secret("rotated\n");
+    ck_hv_ok(hv_source_kafka_refresh(source, &err));
+    do {
+        ck_hv_ok(source->ops->poll(source, 300, &item, &err));
+    } while (item.kind != HV_SOURCE_NOTHING);
+    ck_assert_str_eq(k->locked.conn->credentials.password.text, "rotated");
+    ck_assert_int_eq(unlink(secret_file), 0);
+    ck_hv_fails(HV_NOT_FOUND, hv_source_kafka_refresh(source, &err));
+    ck_assert(!atomic_load(&k->refresh));
+    ck_assert_str_eq(k->locked.conn->credentials.password.text, "rotated");
+}
+END_TEST
+
+START_TEST(other_globs_count_for_the_next_list_of_hubs)
+{
+    static const char *const include[] = {"sales*"}, *const exclude[] = {"sales-test"};
+    hv_source_hub *listed = NULL;
+    size_t count = 0;
+
+    mock_broker_topic(broker, "globs-orders", 1);
+    mock_broker_topic(broker, "sales", 1);
+    mock_broker_topic(broker, "sales-test", 1);
+    open_with((hv_kafka_config){.include = (const char *const[]){"globs-*"}, .include_count = 1});
+    ck_hv_ok(source->ops->hubs(source, 5000, &listed, &count, &err));
+    ck_assert_uint_eq(count, 1);
+    ck_assert_str_eq(listed[0].name, "globs-orders");
+    free(listed);
+    ck_hv_ok(hv_source_kafka_filter(source, include, 1, exclude, 1, &err));
+    ck_hv_ok(source->ops->hubs(source, 5000, &listed, &count, &err));
+    ck_assert_uint_eq(count, 1);
+    ck_assert_str_eq(listed[0].name, "sales");
+    free(listed);
+}
+END_TEST
+
 START_TEST(a_password_changed_in_its_file_is_taken_over_after_a_refusal)
 {
     hv_source_item item;
@@ -921,6 +962,8 @@ main(void)
     tcase_add_test(tests, fetching_that_has_stalled_is_noticed_and_goes_on_over_a_new_connection);
     tcase_add_test(tests, a_reader_that_does_not_poll_is_not_taken_for_a_stall);
     tcase_add_test(tests, a_secret_in_librdkafkas_words_does_not_reach_anybody);
+    tcase_add_test(tests, a_password_changed_in_its_file_is_taken_over_on_demand_and_a_file_that_is_gone_is_told);
+    tcase_add_test(tests, other_globs_count_for_the_next_list_of_hubs);
     tcase_add_test(tests, a_password_changed_in_its_file_is_taken_over_after_a_refusal);
     tcase_add_test(tests, a_connection_string_tells_where_to_connect_how_and_for_which_hub);
     tcase_add_test(tests, a_connection_string_for_one_hub_is_not_used_for_others);
