@@ -121,6 +121,8 @@ hv_archiver_tune(hv_archiver *archiver, const hv_archiver_tuning *tuning)
         tuned->discovery_ms = tuning->discovery_ms;
     if (tuning->headroom_warning_ms != 0)
         tuned->headroom_warning_ms = tuning->headroom_warning_ms;
+    if (tuning->memory_bytes != 0)
+        hv_engine_budget(archiver->engine)->limit = tuning->memory_bytes;
 }
 
 void

@@ -112,6 +112,7 @@ void hv_archiver_totals_read(hv_archiver *archiver, hv_archiver_totals *ret);
 typedef struct hv_archiver_tuning {
     uint64_t max_bytes;
     int64_t max_age_ms, discovery_ms, headroom_warning_ms;
+    int64_t memory_bytes;
 } hv_archiver_tuning;
 
 void hv_archiver_tune(hv_archiver *archiver, const hv_archiver_tuning *tuning);

@@ -19,7 +19,7 @@ typedef struct hv_cut hv_cut;
 
 /* Memory that events take, of all cuts together, open and being sealed. Any thread. */
 typedef struct hv_budget {
-    int64_t limit;
+    _Atomic int64_t limit;              /* may change while it is in use */
     _Atomic int64_t used;
 } hv_budget;
 

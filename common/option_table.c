@@ -122,9 +122,10 @@ const hv_option hv_option_table[] = {
     {.name = "segment.level", .type = HV_OPTION_NUMBER, .offset = FIELD(segment_level), .fallback = 1, .min = 1, .max = 19,
      .help = "How hard to compress: up to 19 with zstandard, up to 12 with deflate. Higher is smaller and slower."},
 
-    {.name = "archiver.memory", .type = HV_OPTION_BYTES, .offset = FIELD(archiver_memory), .fallback = 128 * MIB, .min = 16 * MIB,
+    {.name = "archiver.memory", .reload = true, .type = HV_OPTION_BYTES, .offset = FIELD(archiver_memory), .fallback = 128 * MIB, .min = 16 * MIB,
      .max = 64 * GIB, .help = "Memory that all events on their way into segments may take together, whatever the number of partitions. "
-                              "At the limit the largest segment is sealed early, then reading stops."},
+                              "At the limit the largest segment is sealed early, then reading stops. A reload shares out anew what does not belong "
+                              "to the client library, which keeps the quarter of the start."},
     {.name = "archiver.workers", .type = HV_OPTION_NUMBER, .offset = FIELD(archiver_workers), .fallback = 0, .min = 0, .max = 256,
      .help = "Threads that encode and compress; 0: as many as there are processors."},
     {.name = "archiver.uploaders", .type = HV_OPTION_NUMBER, .offset = FIELD(archiver_uploaders), .fallback = 4, .min = 1, .max = 256,

@@ -10,6 +10,7 @@
 #include "archiver/archiver_state.h"
 #include "common/clock.h"
 #include "common/glob.h"
+#include "common/size_text.h"
 #include "server/log_events.h"
 
 enum { LONGEST_VALUE = 1 << 20 };
@@ -99,6 +100,27 @@ compare(const hv_reload *reload, const hv_options *fresh, const hv_option *optio
     return HV_OK;
 }
 
+/* What cuts may take: all but the quarter that the sources were given at the start, which they cannot give back. */
+static int64_t
+memory_for_cuts(const hv_reload *reload, const hv_options *fresh)
+{
+    return fresh->archiver_memory - reload->config.service->options->archiver_memory / 4;
+}
+
+/* A limit that would leave hardly anything for cuts needs a restart, and the one in force is kept. */
+static void
+check_memory(const hv_reload *reload, hv_options *fresh, changes *count)
+{
+    const hv_options *in_force = reload->has_latest ? &reload->latest : reload->config.service->options;
+
+    if (memory_for_cuts(reload, fresh) >= fresh->archiver_memory / 4)
+        return;
+    count->left++;
+    HV_LINE(reload->config.service->log, OPTION_NEEDS_RESTART, HV_LOG_T("option", "archiver.memory"),
+            HV_LOG_T("old", hv_size_format(in_force->archiver_memory).text), HV_LOG_T("new", hv_size_format(fresh->archiver_memory).text));
+    fresh->archiver_memory = in_force->archiver_memory;
+}
+
 static bool
 is_wanted(const hv_options *options, const char *hub)
 {
@@ -137,7 +159,8 @@ static hv_rc
 take_over(hv_reload *reload, hv_archiver *archiver, hv_options *fresh, hv_err *err)
 {
     hv_archiver_tuning tuning = {.max_bytes = (uint64_t)fresh->segment_max_bytes, .max_age_ms = fresh->segment_max_age_ms,
-        .discovery_ms = fresh->source_discovery_interval_ms, .headroom_warning_ms = fresh->archiver_headroom_warning_ms};
+        .discovery_ms = fresh->source_discovery_interval_ms, .headroom_warning_ms = fresh->archiver_headroom_warning_ms,
+        .memory_bytes = memory_for_cuts(reload, fresh)};
 
     hv_rc rc = hv_sources_reload(reload->config.sources, fresh, err);
     if (rc != HV_OK)
@@ -165,6 +188,8 @@ hv_reload_do(hv_reload *reload, hv_archiver *archiver)
 
     reload->seen = atomic_load(service->reloads);
     hv_rc rc = service->read_options(service->read_options_arg, &fresh, &err);
+    if (rc == HV_OK)
+        check_memory(reload, &fresh, &count);
     for (size_t i = 0; rc == HV_OK && i < hv_option_count; i++)
         rc = compare(reload, &fresh, &hv_option_table[i], &count, &err);
     if (rc == HV_OK)

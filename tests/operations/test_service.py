@@ -212,18 +212,41 @@ class Reload(Case):
         self.assertEqual(service.all("ended")[0]["hubs"], 2)
 
     def test_what_needs_a_restart_is_named_with_both_values_until_it_is_as_before(self):
-        self.bed.configure(archiver_memory="64M")
+        self.bed.configure(archiver_uploaders="2")
         service = self.bed.start(arguments=("--set", "segment.max-age=7s"))
         service.wait("ready")
-        self.bed.configure(archiver_memory="32M", source_group="others", segment_max__age="9s")
+        self.bed.configure(archiver_uploaders="3", source_group="others", segment_max__age="9s")
         for times in (1, 2):
             service.hang_up()
             self.assertEqual(service.wait("reloaded", times, needs_restart=2)["changed"], 0)
         self.assertEqual([(line["option"], line["old"], line["new"]) for line in service.all("option-needs-restart")],
-                         [("source.group", "hubvault", "others"), ("archiver.memory", "64M", "32M")] * 2)
-        self.bed.configure(archiver_memory="64M")
+                         [("source.group", "hubvault", "others"), ("archiver.uploaders", "2", "3")] * 2)
+        self.bed.configure(archiver_uploaders="2")
         service.hang_up()
         service.wait("reloaded", needs_restart=0)
+        service.stop()
+
+    def test_less_memory_stops_reading_sooner_and_far_too_little_needs_a_restart(self):
+        shaking = self.bed.folder / "shaking"
+        shaking.write_text("0 0")
+        self.hub.tell("topic orders 4")
+        self.bed.configure(archiver_memory="64M", segment_codec="null")
+        service = self.bed.start({"LD_PRELOAD": str(service_bed.SHAKEN), "SHAKEN": str(shaking)})
+        service.wait("ready")
+        self.bed.configure(archiver_memory="16M", segment_codec="null")
+        service.hang_up()
+        self.assertEqual(service.wait("option-needs-restart")["old"], "64M")
+        self.bed.configure(archiver_memory="22M", segment_codec="null")
+        service.hang_up()
+        changed = service.wait("option-changed")
+        self.assertEqual((changed["option"], changed["old"], changed["new"]), ("archiver.memory", "64M", "22M"))
+        shaking.write_text("600000 0")
+        for partition in range(4):      # 16 of 22 MiB are with the client library, so 6 are left
+            self.hub.tell(f"fill orders {partition} 4 900000")
+        paused = service.wait("polling-paused")
+        self.assertLess(paused["memory_bytes"], 10 << 20)
+        shaking.write_text("0 0")
+        service.wait("polling-resumed")
         service.stop()
 
     def test_a_secret_that_cannot_be_read_again_is_told_and_the_rest_is_taken_over(self):
