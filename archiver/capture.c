@@ -247,6 +247,7 @@ handle_told(hv_capture *capture)
 {
     if (!atomic_load(&capture->told))
         return;
+    capture->quiet = false;
     for (hv_tell *tell = take_all(capture), *next; tell != NULL; tell = next) {
         next = tell->next;
         handle(capture, tell);
@@ -269,6 +270,7 @@ poll_once(hv_capture *capture, int timeout_ms)
     }
     if (item.kind == HV_SOURCE_NOTHING)
         return false;
+    capture->quiet = false;
     hv_captured *captured = item.tag;
     if (captured == NULL) {
         if (item.kind == HV_SOURCE_REFUSED) {

@@ -155,6 +155,7 @@ struct hv_capture {
     bool discovered;                    /* the first look at the hubs is over */
     bool discovery_failed;              /* the last one */
     int64_t discovered_wall_ms;         /* when the last one ended well */
+    bool quiet;                         /* nothing came since the last look at all partitions, and none waits for a time */
     int64_t started_boot_ms, checked_boot_ms, watermarks_boot_ms;
     int64_t budget_changed_boot_ms;     /* since when it is used up, or not any more, other than was reported; 0: as was reported */
     bool pause_reported;

@@ -6,7 +6,7 @@
 #include "archiver/scout.h"
 #include "common/clock.h"
 
-enum { CHECK_MS = 100, PAUSE_MS = 1000, WATERMARKS_MS = 2000, HEADROOM_AGAIN_MS = 5 * 60 * 1000 };
+enum { CHECK_MS = 100, QUIET_CHECK_MS = 1000, PAUSE_MS = 1000, WATERMARKS_MS = 2000, HEADROOM_AGAIN_MS = 5 * 60 * 1000 };
 
 void
 hv_capture_for_each(hv_capture *capture, void (*fn)(hv_captured *captured, void *arg), void *arg)
@@ -67,6 +67,9 @@ check_one(hv_captured *captured, void *arg)
     if (hv_captured_owes_gap_lead(captured) && now - captured->pending_since_boot_ms >= max_age_ms)
         hv_captured_gap_lead(captured);
     check_headroom(captured, now);
+    if (captured->open != NULL || captured->sealing != NULL || captured->fill != NULL || captured->pending_count > 0 ||
+        captured->assign_at_boot_ms != 0 || captured->ask_at_boot_ms != 0)
+        captured->capture->quiet = false;
 }
 
 static void
@@ -172,10 +175,11 @@ hv_capture_check(hv_capture *capture)
 {
     int64_t now = hv_clock_boot_ms(), behind = 0;
 
-    if (now - capture->checked_boot_ms < CHECK_MS)
+    if (now - capture->checked_boot_ms < (capture->quiet ? QUIET_CHECK_MS : CHECK_MS))
         return;
     capture->checked_boot_ms = now;
     check_pause(capture, now);
+    capture->quiet = true;
     hv_capture_for_each(capture, check_one, &now);
     if (now - capture->watermarks_boot_ms >= WATERMARKS_MS) {
         capture->watermarks_boot_ms = now;

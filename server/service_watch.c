@@ -12,7 +12,7 @@
 #include "server/log_events.h"
 
 enum {
-    TICK_MS = 20,
+    TICK_MS = 20, UNHURRIED_TICK_MS = 100,      /* the end of --once is waited for */
     SUPERVISE_MS = 200,
     CHECK_READERS_MS = 60 * 60 * 1000,
 };
@@ -112,9 +112,10 @@ void
 hv_service_watch_run(const hv_service_watch *watch)
 {
     watched progress = {.readers_checked_boot_ms = hv_clock_boot_ms()};
+    const struct timespec tick_time = {.tv_nsec = (watch->config->once ? TICK_MS : UNHURRIED_TICK_MS) * 1000000L};
 
     while (!hv_archiver_ended(watch->archiver)) {
-        (void)nanosleep(&(struct timespec){.tv_nsec = TICK_MS * 1000000L}, NULL);
+        (void)nanosleep(&tick_time, NULL);
         tick(watch, &progress);
     }
 }
