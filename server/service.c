@@ -158,7 +158,8 @@ hv_service_run(const hv_service_config *config, hv_archiver_totals *ret, hv_err 
     if (!config->once)
         rc = hv_sources_join(sources, config->options, vault->marker.vault, &made.memberships, err);
     if (rc == HV_OK)
-        rc = hv_reload_new(&(hv_reload_config){.service = config, .sources = sources, .snapshots = snapshots, .group = made.memberships != NULL}, &reload, err);
+        rc = hv_reload_new(&(hv_reload_config){.service = config, .sources = sources, .snapshots = snapshots,
+                           .group = made.memberships != NULL}, &reload, err);
     if (rc == HV_OK)
         rc = hv_archiver_start(&made, &archiver, err);
     if (rc != HV_OK)
