@@ -37,7 +37,7 @@ setup(void)
 static void
 teardown(void)
 {
-    atomic_store(&lmdb_fault.left, -1);
+    (void)lmdb_faults_end();
     rig_teardown(r);
     free(r);
 }
@@ -113,27 +113,23 @@ START_TEST(no_failing_storage_call_loses_or_doubles_an_event)
 }
 END_TEST
 
-static const struct lmdb_fault {
+static const struct lmdb_way {
     int error;
     bool takes_effect;
-} lmdb_faults[] = {{.error = EIO}, {.error = ENOSPC}, {.error = EIO, .takes_effect = true}, {.error = MDB_MAP_FULL}};
-enum { LMDB_FAULTS = sizeof lmdb_faults / sizeof *lmdb_faults };
+} ways[] = {{.error = EIO}, {.error = ENOSPC}, {.error = EIO, .takes_effect = true}, {.error = MDB_MAP_FULL}};
+enum { LMDB_WAYS = sizeof ways / sizeof *ways };
 
 START_TEST(no_failing_call_of_lmdb_loses_or_doubles_an_event)
 {
     unsigned fired = 0;
     hv_err err;
 
-    lmdb_fault.error = lmdb_faults[_i].error;
-    lmdb_fault.takes_effect = lmdb_faults[_i].takes_effect;
     for (long call = 0;; call++) {
         teardown();
         setup();
-        atomic_store(&lmdb_fault.fired, false);
-        atomic_store(&lmdb_fault.left, call);
+        lmdb_faults_begin(LMDB_ALL_THREADS, call, ways[_i].error, ways[_i].takes_effect);
         (void)!rig_run_once(r, NULL, &err);
-        atomic_store(&lmdb_fault.left, -1);
-        if (!atomic_load(&lmdb_fault.fired))
+        if (!lmdb_faults_end())
             break;
         fired++;
         rig_reopen_index(r);
@@ -153,8 +149,8 @@ static unsigned fired;
 static void
 end_faults(void)
 {
-    atomic_store(&lmdb_fault.left, -1);
-    fired += faulty != NULL ? hv_storage_fault_fired(faulty) : atomic_load(&lmdb_fault.fired);
+    bool lmdb_fired = lmdb_faults_end();
+    fired += faulty != NULL ? hv_storage_fault_fired(faulty) : lmdb_fired;
 }
 
 static const struct passing {
@@ -203,13 +199,10 @@ START_TEST(a_capture_that_goes_on_gets_over_failing_calls_of_lmdb_by_itself)
         char what[64];
         rig_teardown(r);
         hv_storage *store = meeting_setup(r, (meeting)_i, &late);
-        lmdb_fault.error = passing_errors[call % PASSING_ERRORS];
-        lmdb_fault.takes_effect = call % 2 == 0;
-        (void)snprintf(what, sizeof what, "call %ld with %s", call, mdb_strerror(lmdb_fault.error));
+        int error = passing_errors[call % PASSING_ERRORS];
+        (void)snprintf(what, sizeof what, "call %ld with %s", call, mdb_strerror(error));
         before = fired;
-        atomic_store(&lmdb_fault.fired, false);
-        lmdb_fault.not_failing = pthread_self();
-        atomic_store(&lmdb_fault.left, call);
+        lmdb_faults_begin(LMDB_OTHER_THREADS, call, error, call % 2 == 0);
         meeting_run_on(r, store, NULL, end_faults, what);
         if (fired == before)
             break;
@@ -228,7 +221,7 @@ main(void)
     tcase_set_timeout(tests, 170);
     tcase_add_checked_fixture(tests, setup, teardown);
     tcase_add_loop_test(tests, no_failing_storage_call_loses_or_doubles_an_event, 0, STORAGE_FAULTS);
-    tcase_add_loop_test(tests, no_failing_call_of_lmdb_loses_or_doubles_an_event, 0, LMDB_FAULTS);
+    tcase_add_loop_test(tests, no_failing_call_of_lmdb_loses_or_doubles_an_event, 0, LMDB_WAYS);
     tcase_add_loop_test(tests, a_capture_that_goes_on_gets_over_each_failing_call_of_the_store_by_itself, 0, MEETINGS);
     tcase_add_loop_test(tests, a_capture_that_goes_on_gets_over_failing_calls_of_lmdb_by_itself, 0, MEETINGS);
     return ck_hv_run("capture faults", tests);

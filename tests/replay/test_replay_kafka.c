@@ -3,6 +3,7 @@
  * transaction, and shows events of aborted ones like any others. So resuming is tested here without transactions, which differs in
  * the one call that commits; with transactions, against a real broker, it is tested in tests/real.
  */
+#include <errno.h>
 #include <stdatomic.h>
 #include <stdio.h>
 
@@ -10,7 +11,9 @@
 #include "replay/replay.h"
 #include "replay/sinks.h"
 #include "source/source_drivers.h"
+#include "storage/drivers.h"
 #include "tests/harness/check_hv.h"
+#include "tests/harness/lmdb_faults.h"
 #include "tests/harness/mock_broker.h"
 #include "tests/harness/scratch_dir.h"
 #include "tests/replay/vault_builder.h"
@@ -342,6 +345,55 @@ END_TEST
 
 /* ---- what goes wrong ---- */
 
+static hv_rc
+run_over(hv_storage *storage, hv_sink *sink)
+{
+    HV_AUTO(hv_replay_close) hv_replay *replay = NULL;
+    hv_replay_config config = {.index = vault.index, .storage = storage, .vault = TEST_VAULT, .threads = 2, .run_bytes = 1};
+    hv_replay_request request = {.hubs = all_hubs, .hub_count = 1};
+
+    hv_rc rc = hv_replay_open(&config, &request, &replay, &err);
+    return rc == HV_OK ? hv_replay_run(replay, sink, &err) : rc;
+}
+
+/* The second run goes on with healthy parts: nothing twice, nothing left out. */
+static void
+finish_into(const hv_sink_kafka_config *config, const char *topic)
+{
+    HV_AUTO(hv_sink_close) hv_sink *sink = open_sink(config);
+
+    ck_hv_ok(run_over(vault.storage, sink));
+    expect_topic(topic, 0, &orders0, 0, EVENTS);
+    expect_topic(topic, 1, &orders1, 0, EVENTS);
+}
+
+START_TEST(a_store_or_index_that_fails_leaves_positions_behind_exactly_what_has_arrived)
+{
+    enum { STEP = 5, LMDB_STEP = 23 };
+    unsigned fired = 0;
+
+    for (unsigned n = 0; fired == n; n++) {
+        char name[32];
+        hv_storage_fault_config failing = {.inner = vault.storage, .fail_call = n * STEP + 1, .fail_calls = UINT32_MAX, .fail_with = HV_AUTH};
+        HV_AUTO(hv_storage_close) hv_storage *faulty = NULL;
+        (void)snprintf(name, sizeof name, "target-%d-%u", _i, n);
+        mock_broker_topic(broker, name, 2);
+        hv_sink_kafka_config config = {.id = name, .topic = name, .no_transactions = true};
+        HV_AUTO(hv_sink_close) hv_sink *sink = open_sink(&config);
+        ck_hv_ok(hv_storage_fault_open(&failing, &faulty, &err));
+        if (_i == 1)
+            lmdb_faults_begin(LMDB_ALL_THREADS, n * LMDB_STEP, EIO, false);
+        hv_rc rc = run_over(_i == 0 ? faulty : vault.storage, sink);
+        bool struck = _i == 0 ? hv_storage_fault_fired(faulty) : lmdb_faults_end();
+        ck_assert_msg(rc == (!struck ? HV_OK : _i == 0 ? HV_AUTH : HV_IO), "%s: %s", name, hv_rc_name(rc));
+        hv_sink_close(HV_TAKE(sink));
+        finish_into(&config, name);
+        fired += struck;
+    }
+    ck_assert_uint_ge(fired, 3);
+}
+END_TEST
+
 START_TEST(an_event_that_the_service_refuses_is_named)
 {
     hv_sink_kafka_config config = {.id = "a", .no_transactions = _i == 1};
@@ -615,6 +667,7 @@ main(void)
     tcase_add_test(tests, an_id_that_belongs_to_another_request_is_refused);
     tcase_add_test(tests, many_partitions_can_go_into_one_and_still_resume);
     tcase_add_test(tests, what_a_killed_run_had_not_committed_is_sent_again_and_nothing_else);
+    tcase_add_loop_test(tests, a_store_or_index_that_fails_leaves_positions_behind_exactly_what_has_arrived, 0, 2);
     tcase_add_loop_test(tests, an_event_that_the_service_refuses_is_named, 0, 2);
     tcase_add_test(tests, trouble_that_passes_is_waited_for);
     tcase_add_test(tests, a_replay_whose_id_somebody_else_goes_on_with_ends_and_says_so);

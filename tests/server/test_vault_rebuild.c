@@ -1,4 +1,5 @@
 /* Making an index anew beside the old one. */
+#include <errno.h>
 #include <signal.h>
 #include <stdatomic.h>
 #include <stdio.h>
@@ -10,6 +11,7 @@
 #include "server/vault.h"
 #include "server/vault_rebuild.h"
 #include "tests/archiver/vault_maker.h"
+#include "tests/harness/lmdb_faults.h"
 
 static vault_maker maker;
 static hv_options options;
@@ -100,6 +102,32 @@ START_TEST(what_a_killed_run_left_is_thrown_away)
     ck_hv_ok(hv_index_partitions(index, NULL, &partitions, &count, &err));
     free(partitions);
     ck_assert_uint_eq(count, 1);
+}
+END_TEST
+
+static const struct lmdb_way {
+    int error;
+    bool takes_effect;
+} ways[] = {{EIO, false}, {EIO, true}, {ENOSPC, false}};
+
+START_TEST(a_failing_call_of_lmdb_leaves_the_old_index_or_the_new_one)
+{
+    hv_vault_rebuild_config config = {.options = &options};
+    hv_rebuild_facts facts;
+    bool replaced, fired = true;
+    long call = 0;
+    hv_err err;
+
+    for (; fired; call++) {
+        lmdb_faults_begin(LMDB_ALL_THREADS, call, ways[_i].error, ways[_i].takes_effect);
+        hv_rc rc = hv_vault_rebuild(&config, &facts, &replaced, &err);
+        fired = lmdb_faults_end();
+        ck_assert_msg(fired ? rc != HV_OK : rc == HV_OK, "call %ld: %s", call, hv_rc_name(rc));
+        ck_assert_int_eq(position_in(index_dir), replaced ? 20 : 10);
+        ck_assert(replaced == (rc == HV_OK));
+    }
+    ck_assert_int_gt(call, 30);
+    ck_assert(!exists(beside));
 }
 END_TEST
 
@@ -206,9 +234,12 @@ main(void)
 {
     TCase *tests = tcase_create("vault rebuild");
 
+    scratch_dir_use_memory();
+
     tcase_add_checked_fixture(tests, setup, teardown);
     tcase_add_test(tests, the_new_index_is_in_its_place_and_nothing_is_left_beside_it);
     tcase_add_test(tests, what_a_killed_run_left_is_thrown_away);
+    tcase_add_loop_test(tests, a_failing_call_of_lmdb_leaves_the_old_index_or_the_new_one, 0, sizeof ways / sizeof *ways);
     tcase_add_test(tests, a_stopped_run_leaves_the_old_index);
     tcase_add_test(tests, a_reader_of_the_old_index_is_waited_for);
     tcase_add_test(tests, a_killed_run_leaves_the_old_index_or_the_new_one);
