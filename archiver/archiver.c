@@ -101,7 +101,8 @@ hv_archiver_totals_read(hv_archiver *archiver, hv_archiver_totals *ret)
     *ret = (hv_archiver_totals){.events = totals->events, .cuts = totals->cuts, .segments = totals->segments,
         .adopted = totals->adopted, .gap_offsets = totals->gap_offsets, .bytes_in = totals->bytes_in,
         .bytes_stored = totals->bytes_stored, .hubs = totals->hubs, .partitions = totals->partitions, .stopped = totals->stopped,
-        .memory_bytes = hv_engine_budget(archiver->engine)->used, .assigned = totals->assigned, .rebalances = totals->rebalances,
+        .memory_bytes = hv_engine_budget(archiver->engine)->used, .memory_limit = hv_engine_budget(archiver->engine)->limit,
+        .assigned = totals->assigned, .rebalances = totals->rebalances,
         .lost = totals->lost, .abandoned = totals->abandoned, .followed_cuts = totals->followed_cuts,
         .followed_segments = totals->followed_segments, .follow_looks = totals->follow_looks};
     for (size_t c = 0; c < archiver->capture_count; c++)

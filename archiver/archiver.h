@@ -38,6 +38,21 @@ typedef enum hv_archiver_event {
     HV_ARCHIVER_RESUMED,                /* it is read again */
 } hv_archiver_event;
 
+/* What may fail and be tried again. */
+#define HV_ARCHIVER_OPERATION_LIST(X) \
+    X(ASK,    "ask",    "hubs, identities, watermarks, the group") \
+    X(READ,   "read",   "a partition") \
+    X(SEAL,   "seal",   "a cut") \
+    X(FOLLOW, "follow", "cuts of other archivers") \
+    X(SETTLE, "settle", "incarnations that are gone")
+
+typedef enum hv_archiver_operation {
+#define HV_ARCHIVER_OPERATION_NAME(name, text, meaning) HV_ARCHIVER_##name,
+    HV_ARCHIVER_OPERATION_LIST(HV_ARCHIVER_OPERATION_NAME)
+#undef HV_ARCHIVER_OPERATION_NAME
+    HV_ARCHIVER_OPERATIONS
+} hv_archiver_operation;
+
 typedef struct hv_archiver_report {
     hv_archiver_event event;
     const hv_partition *partition;      /* NULL: about no partition in particular */
@@ -48,6 +63,7 @@ typedef struct hv_archiver_report {
     int64_t headroom_ms;
     const hv_index_cut *cut;            /* SEALED and ADOPTED: with its segments */
     int64_t put_ms;                     /* SEALED: how long it took to store */
+    hv_archiver_operation operation;    /* TROUBLE: what is tried again */
     unsigned attempts;                  /* TROUBLE: so many tries to seal a cut have failed; 0: about something else */
     int64_t retry_ms;                   /* the next one comes then */
     const char *text;                   /* may be NULL */
@@ -98,7 +114,7 @@ typedef struct hv_archiver_totals {
     uint64_t bytes_in, bytes_stored;    /* keys and values; segments */
     int64_t hubs, partitions, stopped;
     int64_t behind;                     /* events between what is sealed and the last known high watermarks */
-    int64_t memory_bytes;               /* now */
+    int64_t memory_bytes, memory_limit; /* of all events held: now, and at most */
     int64_t assigned;                   /* partitions that are ours now, by a group or because all are */
     int64_t rebalances, lost;           /* of the groups; partitions that were lost */
     int64_t abandoned;                  /* cuts that were dropped from memory because their partition was taken or lost */

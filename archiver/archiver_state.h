@@ -11,7 +11,9 @@ typedef struct hv_partition_state {
     size_t hub;                         /* in hubs[] */
     int32_t number;
     const char *state;                  /* a literal: "reading" */
+    bool owned;                         /* ours to capture */
     bool stopped, open, sealing;        /* has an open cut; has one on its way */
+    int64_t open_age_ms, open_bytes;    /* of the open cut: since its first event; memory */
     unsigned attempts;                  /* tries to seal that one which have failed */
     int64_t position, next;             /* sealed below; read below */
     int64_t low, high;                  /* as last heard; -1: never */
@@ -20,11 +22,20 @@ typedef struct hv_partition_state {
     int64_t headroom_ms;                /* with nothing unsealed: all the time that the hub keeps an event */
 } hv_partition_state;
 
+/* What has come of a hub since the start. */
+typedef struct hv_hub_counters {
+    int64_t read_events, read_bytes;    /* keys and values; some again after a failure */
+    int64_t events, stored_bytes;       /* sealed or adopted; size of the segments */
+    int64_t cuts, adopted, segments;
+    int64_t gap_offsets[HV_GAP_CAUSES];
+} hv_hub_counters;
+
 typedef struct hv_hub_state {
     char name[HV_HUB_SIZE];
     uint32_t incarnation;
     bool gone;                          /* the source does not have it now */
     int64_t retention_ms;               /* -1: the source does not say, or for ever */
+    hv_hub_counters counters;
     size_t first, count;                /* of its partitions in partitions[] */
 } hv_hub_state;
 

@@ -91,7 +91,8 @@ hv_captured_report(hv_captured *captured, hv_archiver_event event, const hv_arch
 void
 hv_capture_trouble(hv_capture *capture, const hv_captured *captured, const hv_err *err)
 {
-    hv_archiver_report report = {.event = HV_ARCHIVER_TROUBLE, .partition = captured == NULL ? NULL : &captured->id, .err = err};
+    hv_archiver_report report = {.event = HV_ARCHIVER_TROUBLE, .partition = captured == NULL ? NULL : &captured->id, .err = err,
+        .operation = captured == NULL ? HV_ARCHIVER_ASK : HV_ARCHIVER_READ};
 
     hv_engine_report(capture->engine, &report);
 }
@@ -386,7 +387,7 @@ run(void *arg)
             poll_some(capture);
     }
     finish(capture, clean_end);
-    hv_capture_publish(capture, INT64_MAX);
+    hv_capture_publish(capture, true);
     hv_heart_rest(&capture->heart);
     atomic_store(&capture->ended, true);
     return NULL;

@@ -88,6 +88,7 @@ struct hv_captured_hub {
     hv_captured **partitions;           /* by number; owned */
     int32_t partition_count;
     int64_t admit_again_boot_ms;        /* group: after a failure, not before */
+    hv_hub_counters counters;
     bool gone;                          /* told GONE, not yet seen again */
     bool leaving;                       /* a new incarnation is due as soon as everything read is sealed */
     bool claim_asked;
@@ -217,8 +218,8 @@ bool hv_capture_once_is_done(hv_capture *capture);
 /* Until the hub deletes the oldest event that is not sealed. False where nobody can tell. */
 bool hv_captured_headroom(const hv_captured *captured, int64_t *ret_ms);
 
-/* capture_publish.c: for whoever watches. */
-void hv_capture_publish(hv_capture *capture, int64_t now_boot_ms);
+/* capture_publish.c: for whoever watches; `now`, or if it is time. */
+void hv_capture_publish(hv_capture *capture, bool now);
 
 /* capture_read.c: what the source delivers. */
 void hv_captured_item(hv_captured *captured, const hv_source_item *item);

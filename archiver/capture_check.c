@@ -187,7 +187,7 @@ hv_capture_check(hv_capture *capture)
     }
     hv_capture_for_each(capture, add_behind, &behind);
     atomic_store(&capture->behind, behind);
-    hv_capture_publish(capture, now);
+    hv_capture_publish(capture, false);
     hv_capture_check_identities(capture);
     for (size_t h = 0; h < capture->hub_count; h++)
         hv_capture_claim_if_clean(capture->hubs[h]);

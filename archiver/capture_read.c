@@ -164,6 +164,8 @@ read_event(hv_captured *captured, const hv_event *event)
     captured->failing_since_boot_ms = 0;
     atomic_fetch_add_explicit(&totals->events, 1, memory_order_relaxed);
     atomic_fetch_add_explicit(&totals->bytes_in, event->key.len + event->value.len, memory_order_relaxed);
+    captured->hub->counters.read_events++;
+    captured->hub->counters.read_bytes += (int64_t)(event->key.len + event->value.len);
     if (!captured->once_done)
         check_once(captured);
 }

@@ -144,13 +144,14 @@ retry_later(hv_captured *captured, const hv_seal_job *job, const hv_err *err)
     delay_ms = hv_random_jitter(delay_ms > LONGEST_RETRY_MS ? LONGEST_RETRY_MS : delay_ms);
     captured->retry_at_boot_ms = hv_clock_boot_ms() + delay_ms;
     hv_captured_report(captured, HV_ARCHIVER_TROUBLE,
-                       &(hv_archiver_report){.err = err, .attempts = job->attempts, .retry_ms = delay_ms});
+                       &(hv_archiver_report){.err = err, .operation = HV_ARCHIVER_SEAL, .attempts = job->attempts, .retry_ms = delay_ms});
 }
 
 static void
 report_found(hv_captured *captured, const hv_seal_job *job)
 {
     hv_engine_totals *totals = hv_engine_totals_of(captured->capture->engine);
+    hv_hub_counters *counters = &captured->hub->counters;
 
     for (size_t f = 0; f < job->found_count; f++) {
         const hv_index_cut *cut = &job->found[f];
@@ -164,9 +165,15 @@ report_found(hv_captured *captured, const hv_seal_job *job)
         atomic_fetch_add(&totals->bytes_stored, report.bytes);
         if (job->adopted)
             atomic_fetch_add(&totals->adopted, 1);
+        counters->events += report.count;
+        counters->stored_bytes += (int64_t)report.bytes;
+        counters->cuts++;
+        counters->segments += (int64_t)cut->segment_count;
+        counters->adopted += job->adopted;
         hv_captured_report(captured, job->adopted ? HV_ARCHIVER_ADOPTED : HV_ARCHIVER_SEALED, &report);
         for (size_t g = 0; g < cut->gap_count; g++) {
             atomic_fetch_add(&totals->gap_offsets, cut->gaps[g].range.end - cut->gaps[g].range.first);
+            counters->gap_offsets[cut->gaps[g].cause] += cut->gaps[g].range.end - cut->gaps[g].range.first;
             hv_captured_report(captured, HV_ARCHIVER_GAP, &(hv_archiver_report){.range = cut->gaps[g].range, .cause = cut->gaps[g].cause});
         }
     }

@@ -82,7 +82,7 @@ is_stopping(hv_index_follower *follower)
 static void
 trouble(hv_index_follower *follower, hv_rc rc, const hv_err *err)
 {
-    hv_archiver_report report = {.event = HV_ARCHIVER_TROUBLE, .err = err};
+    hv_archiver_report report = {.event = HV_ARCHIVER_TROUBLE, .err = err, .operation = HV_ARCHIVER_FOLLOW};
     int64_t now = hv_clock_boot_ms();
 
     if (rc == follower->trouble && now - follower->trouble_boot_ms < REPEAT_TROUBLE_MS)

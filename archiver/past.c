@@ -172,7 +172,7 @@ settle(hv_engine *engine, const hv_past_hub *past)
     if (rc == HV_OK)
         return !run.young;
     (void)hv_err_prefix(&err, "incarnation %u of hub '%s', which is gone", past->incarnation, past->hub);
-    hv_engine_report(engine, &(hv_archiver_report){.event = HV_ARCHIVER_TROUBLE, .err = &err});
+    hv_engine_report(engine, &(hv_archiver_report){.event = HV_ARCHIVER_TROUBLE, .err = &err, .operation = HV_ARCHIVER_SETTLE});
     return !hv_rc_retriable(rc) && rc != HV_NOMEM && rc != HV_AUTH && rc != HV_LIMIT;
 }
 

@@ -36,6 +36,10 @@ typedef enum hv_rc {
 #undef HV_RC_NAME
 } hv_rc;
 
+#define HV_RC_ONE(name, exit_status, retriable, meaning) + 1
+enum { HV_RC_COUNT = 0 HV_RC_LIST(HV_RC_ONE) };
+#undef HV_RC_ONE
+
 typedef struct hv_err {
     hv_rc rc;
     char msg[1024];                     /* one line, cut off where it does not fit */

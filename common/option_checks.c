@@ -3,6 +3,7 @@
 #include <stddef.h>
 #include <string.h>
 
+#include "common/listen_address.h"
 #include "common/partition.h"
 
 static bool
@@ -95,5 +96,27 @@ hv_option_check_rdkafka(const char *name, const char *value, hv_err *err)
     for (size_t i = 0; i < sizeof secret / sizeof *secret; i++)
         if (strstr(value, secret[i]) != NULL)
             return hv_err_set(err, HV_USAGE, "'%s' does not take '%s': logins stand in files, see source.auth", name, value);
+    return HV_OK;
+}
+
+hv_rc
+hv_option_check_listen(const char *name, const char *value, hv_err *err)
+{
+    struct sockaddr_storage address;
+    socklen_t len;
+
+    if (strcmp(value, "off") == 0)
+        return HV_OK;
+    hv_rc rc = hv_listen_address_parse(value, &address, &len, err);
+    return rc == HV_OK ? rc : hv_err_prefix(err, "'%s'", name);
+}
+
+hv_rc
+hv_option_check_team(const char *name, const char *value, hv_err *err)
+{
+    const char *equals = strchr(value, '=');
+
+    if (equals == NULL || equals == value || equals[1] == '\0')
+        return hv_err_set(err, HV_USAGE, "'%s' takes TEAM=HUBS, where HUBS is a name with * and ?, not '%s'", name, value);
     return HV_OK;
 }

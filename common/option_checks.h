@@ -19,4 +19,9 @@ hv_rc hv_option_check_plain(const char *name, const char *value, hv_err *err);
 /* The name of a property: [a-z0-9._-]. One that holds a secret or loads code is refused. */
 hv_rc hv_option_check_rdkafka(const char *name, const char *value, hv_err *err);
 
+/* An address and a port to listen on, or "off". */
+hv_rc hv_option_check_listen(const char *name, const char *value, hv_err *err);
+/* TEAM=GLOB. */
+hv_rc hv_option_check_team(const char *name, const char *value, hv_err *err);
+
 #endif

@@ -143,6 +143,21 @@ const hv_option hv_option_table[] = {
      .fallback = 1 * MINUTE, .min = 0, .max = 1 * DAY,
      .help = "How often to look at the offsets of consumer groups and the settings of topics, and keep in the vault what changed; 0s: never."},
 
+    {.name = "archiver.stall-limit", .type = HV_OPTION_DURATION, .offset = FIELD(archiver_stall_limit_ms), .fallback = 1 * MINUTE,
+     .min = 1 * SECOND, .max = 1 * DAY,
+     .help = "How long a thread may be at one step of its work before /healthz says that it hangs. A put that the store takes long for is one."},
+
+    {.name = "http.listen", .type = HV_OPTION_TEXT, .offset = FIELD(http_listen), .check = hv_option_check_listen,
+     .fallback_text = "127.0.0.1:9464", .example = "[::1]:9464",
+     .help = "Where 'run' answers /healthz, /readyz, /metrics and /status, or off. There is no login and no encryption, so anybody who reaches "
+             "the address can read names of hubs and how many events they have: put a proxy that asks who it is in front of any other than "
+             "loopback. If the default is taken already, the service runs without and says so; 'run --once' answers only where this is set."},
+    {.name = "metrics.teams", .type = HV_OPTION_LIST, .offset = FIELD(metrics_teams), .check = hv_option_check_team,
+     .example = "leads=sales-*,activation=account-*",
+     .help = "TEAM=HUBS: which team a hub belongs to, for the label 'team' of the metrics. The first that fits counts."},
+    {.name = "metrics.partitions", .type = HV_OPTION_BOOL, .offset = FIELD(metrics_partitions), .fallback = 0,
+     .help = "Show the lag, headroom and position of every single partition in /metrics. /status has them in any case."},
+
     {.name = "log.level", .reload = true, .type = HV_OPTION_ENUM, .offset = FIELD(log_level), .fallback = 2,
      .words = WORDS("error", "warning", "info", "debug"), .help = "What the log on standard error tells: this and all that is worse."},
     {.name = "log.format", .reload = true, .type = HV_OPTION_ENUM, .offset = FIELD(log_format), .fallback = HV_LOG_FORMAT_LOGFMT,

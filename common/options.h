@@ -81,6 +81,12 @@ typedef struct hv_options {
     bool archiver_group_commit;
     int64_t archiver_snapshot_interval_ms;      /* 0: never */
 
+    int64_t archiver_stall_limit_ms;
+
+    const char *http_listen;
+    hv_texts metrics_teams;             /* "leads=sales-*" */
+    bool metrics_partitions;
+
     int64_t log_level;                  /* hv_log_level */
     int64_t log_format;                 /* HV_LOG_FORMAT_... */
 

@@ -104,6 +104,8 @@ static const struct group {
     {"oauth", "Tokens of Microsoft Entra", "With source.auth = oauth."},
     {"segment", "Segments", "The files that events are sealed in. A change takes effect with the next segment; what is stored stays as it is."},
     {"archiver", "The archiver", "How much of the machine capture may use."},
+    {"http", "Health and metrics", "hubvault run answers questions about itself over HTTP."},
+    {"metrics", "What the metrics show", "See METRICS.md."},
     {"log", "The log", "hubvault run tells on standard error what it does, one line per event of interest."},
 };
 

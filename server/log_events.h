@@ -16,6 +16,10 @@
     X(STARTED, INFO, "started", "capture has begun", \
       "vault store index sources assignment max_bytes max_age_ms memory_bytes uploaders follow_ms headroom_warning_ms", \
       "Vault and index are open and the archiver runs. The numbers are the limits in effect.") \
+    X(HTTP_LISTENING, INFO, "http-listening", "health, metrics and status can be asked for", "address", \
+      "The address of http.listen, with the port that was free where it says 0.") \
+    X(HTTP_OFF, WARNING, "http-off", "nobody can ask for health and metrics: the default address is taken", "error", \
+      "Another instance on this machine, perhaps. Set http.listen to another port, or off. Capture is not concerned.") \
     X(READY, INFO, "ready", "capture runs", "hubs partitions assigned behind after_ms", \
       "Every source has told its hubs, and it is known where their partitions go on; with a group, our share of them too. " \
       "The service manager is told now.") \

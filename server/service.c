@@ -12,7 +12,7 @@
 #include "common/clock.h"
 #include "segment/names.h"
 #include "server/log_events.h"
-#include "server/report_log.h"
+#include "server/service_http.h"
 #include "server/service_watch.h"
 #include "server/snapshots.h"
 #include "server/sources.h"
@@ -52,7 +52,7 @@ rebuild_progress(void *arg, const hv_rebuild_facts *so_far)
 }
 
 static hv_rc
-rebuild_if_lost(const hv_service_config *config, const hv_vault *vault, hv_supervision *supervision, hv_err *err)
+rebuild_if_lost(const hv_service_config *config, const hv_vault *vault, hv_supervision *supervision, hv_board *board, hv_err *err)
 {
     hv_rebuild_config rebuild = {.storage = vault->storage, .vault = vault->marker.vault, .index = vault->index, .stop = config->stop,
         .progress = rebuild_progress, .arg = supervision};
@@ -64,6 +64,7 @@ rebuild_if_lost(const hv_service_config *config, const hv_vault *vault, hv_super
         return rc;
     int64_t began_ms = hv_clock_boot_ms();
     hv_log_event_write(config->log, HV_LINE_INDEX_REBUILD, NULL, 0);
+    hv_board_phase(board, HV_PHASE_REBUILDING);
     rc = hv_rebuild(&rebuild, &facts, err);
     if (rc == HV_OK || rc == HV_GAP)
         HV_LINE(config->log, INDEX_REBUILT, HV_LOG_N("cuts", facts.cuts), HV_LOG_N("events", facts.events),
@@ -72,7 +73,7 @@ rebuild_if_lost(const hv_service_config *config, const hv_vault *vault, hv_super
 }
 
 static hv_archiver_config
-archiver_config(const hv_service_config *config, const hv_vault *vault, const hv_sources *sources)
+archiver_config(const hv_service_config *config, const hv_vault *vault, const hv_sources *sources, hv_board *board)
 {
     const hv_options *options = config->options;
     hv_archiver_config made = {.storage = vault->storage, .index = vault->index, .vault = vault->marker.vault,
@@ -83,7 +84,7 @@ archiver_config(const hv_service_config *config, const hv_vault *vault, const hv
         .discovery_ms = options->source_discovery_interval_ms,
         .follow_ms = config->once ? 0 : options->archiver_follow_interval_ms, .headroom_warning_ms = options->archiver_headroom_warning_ms,
         .commit = options->archiver_group_commit, .foreign_wait_ms = 2 * PUT_DEADLINE_MS, .patience_ms = PATIENCE_MS,
-        .give_up_ms = GIVE_UP_AFTER * options->source_timeout_ms, .report = hv_log_report, .report_arg = config->log};
+        .give_up_ms = GIVE_UP_AFTER * options->source_timeout_ms, .report = hv_board_report, .report_arg = board};
 
     made.sources = hv_sources_all(sources, &made.source_count);
     return made;
@@ -127,34 +128,63 @@ open_supervision(const hv_service_config *config, hv_supervision **ret, hv_err *
     return hv_supervision_new(&made, ret, err);
 }
 
+/* The first to be there: who asks during a long rebuild gets an answer. */
+static hv_rc
+open_board(const hv_service_config *config, hv_board **ret, hv_http_server **ret_http, hv_err *err)
+{
+    hv_rc rc = hv_board_new(config->options, config->log, ret, err);
+
+    return rc == HV_OK ? hv_service_http_start(*ret, config->options, config->once, config->log, ret_http, err) : rc;
+}
+
+/* With a meter on the store, which the board reads. */
+static hv_rc
+open_vault(const hv_service_config *config, hv_board *board, hv_vault **ret, hv_err *err)
+{
+    hv_storage *metered = NULL;
+
+    hv_rc rc = hv_vault_open(config->options, HV_VAULT_WRITE | HV_VAULT_CREATE, ret, err);
+    if (rc == HV_OK)
+        rc = hv_storage_meter_open((*ret)->storage, &metered, err);
+    if (rc != HV_OK)
+        return rc;
+    (*ret)->storage = metered;
+    hv_board_vault(board, (*ret)->marker.vault, metered);
+    return HV_OK;
+}
+
 hv_rc
 hv_service_run(const hv_service_config *config, hv_archiver_totals *ret, hv_err *err)
 {
+    HV_AUTO(hv_board_free) hv_board *board = NULL;
     HV_AUTO(hv_vault_close) hv_vault *vault = NULL;
     HV_AUTO(hv_sources_close) hv_sources *sources = NULL;
     HV_AUTO(hv_snapshots_close) hv_snapshot_service *snapshots = NULL;
     HV_AUTO(hv_supervision_free) hv_supervision *supervision = NULL;
     HV_AUTO(hv_reload_free) hv_reload *reload = NULL;
+    HV_AUTO(hv_http_server_stop) hv_http_server *http = NULL;           /* stopped before anything that it reads goes */
     hv_archiver *archiver = NULL;
     int64_t began_ms = hv_clock_boot_ms();
 
     hv_rc rc = open_supervision(config, &supervision, err);
+    if (rc == HV_OK)
+        rc = open_board(config, &board, &http, err);
     /* Before the vault: a wrong credential must not leave an empty vault behind. */
     if (rc == HV_OK)
         rc = config->once ? hv_sources_open(config->options, &sources, err) : hv_sources_open_unhurried(config->options, &sources, err);
     if (rc == HV_OK)
-        rc = hv_vault_open(config->options, HV_VAULT_WRITE | HV_VAULT_CREATE, &vault, err);
+        rc = open_vault(config, board, &vault, err);
     if (rc == HV_OK)
-        rc = rebuild_if_lost(config, vault, supervision, err);
+        rc = rebuild_if_lost(config, vault, supervision, board, err);
     if (rc == HV_CLOSED && atomic_load(config->stop)) {         /* told to stop; the next start begins the rebuild again */
         *ret = (hv_archiver_totals){0};
         return HV_OK;
     }
     if (rc == HV_OK)
-        rc = hv_snapshots_open(config->options, config->log, vault, sources, !config->once, &snapshots, err);
+        rc = hv_snapshots_open(config->options, config->log, board, vault, sources, !config->once, &snapshots, err);
     if (rc != HV_OK)
         return rc;
-    hv_archiver_config made = archiver_config(config, vault, sources);
+    hv_archiver_config made = archiver_config(config, vault, sources, board);
     if (!config->once)
         rc = hv_sources_join(sources, config->options, vault->marker.vault, &made.memberships, err);
     if (rc == HV_OK)
@@ -165,8 +195,13 @@ hv_service_run(const hv_service_config *config, hv_archiver_totals *ret, hv_err 
     if (rc != HV_OK)
         return rc;
     log_start(config, vault, &made);
+    hv_board_archiver(board, archiver, reload, made.memberships != NULL);
+    if (!config->once)
+        hv_board_snapshots(board, hv_snapshots_heart(snapshots));
+    hv_board_phase(board, HV_PHASE_CAPTURING);
     hv_service_watch_run(&(hv_service_watch){.config = config, .archiver = archiver, .index = vault->index, .supervision = supervision,
-        .reload = reload, .group = made.memberships != NULL, .began_boot_ms = began_ms});
+        .board = board, .reload = reload, .group = made.memberships != NULL, .began_boot_ms = began_ms});
+    hv_board_archiver(board, NULL, NULL, false);
     rc = hv_archiver_join(archiver, ret, err);
     if (config->once)
         hv_snapshots_take(snapshots);

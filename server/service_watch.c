@@ -33,6 +33,7 @@ become_ready(const hv_service_watch *watch, const hv_archiver_totals *totals)
     if (watch->group && totals->rebalances == 0 && state.hub_count > 0)
         return;
     hv_supervision_ready(watch->supervision);
+    hv_board_ready(watch->board);
     HV_LINE(watch->config->log, READY, HV_LOG_N("hubs", totals->hubs), HV_LOG_N("partitions", totals->partitions),
             HV_LOG_N("assigned", totals->assigned), HV_LOG_N("behind", totals->behind),
             HV_LOG_N("after_ms", hv_clock_boot_ms() - watch->began_boot_ms));
@@ -72,6 +73,7 @@ static void
 stop(const hv_service_watch *watch)
 {
     hv_supervision_stopping(watch->supervision);
+    hv_board_phase(watch->board, HV_PHASE_STOPPING);
     hv_log_event_write(watch->config->log, HV_LINE_STOPPING, NULL, 0);
     hv_archiver_stop(watch->archiver);
 }

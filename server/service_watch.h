@@ -4,6 +4,7 @@
 #ifndef HV_SERVER_SERVICE_WATCH_H
 #define HV_SERVER_SERVICE_WATCH_H
 
+#include "server/board.h"
 #include "server/reload.h"
 #include "server/supervision.h"
 
@@ -12,6 +13,7 @@ typedef struct hv_service_watch {
     hv_archiver *archiver;
     hv_index *index;
     hv_supervision *supervision;
+    hv_board *board;
     hv_reload *reload;
     bool group;                         /* partitions come from a group, so there is nothing to capture before it has met */
     int64_t began_boot_ms;              /* of the service */

@@ -4,11 +4,13 @@
 #include <stdlib.h>
 
 #include "archiver/snapshot.h"
+#include "server/board.h"
 #include "server/log_events.h"
 #include "source/source_drivers.h"
 
 struct hv_snapshot_service {
     hv_log *log;
+    hv_board *board;
     hv_snapshot_source *sources;
     size_t source_count;
     hv_snapshotter *snapshotter;
@@ -19,6 +21,7 @@ log_trouble(void *arg, const hv_err *err)
 {
     hv_snapshot_service *service = arg;
     HV_LINE(service->log, SNAPSHOT_TROUBLE, HV_LOG_T("error", err->msg));
+    hv_board_snapshot_failed(service->board, err);
 }
 
 static void
@@ -28,6 +31,7 @@ log_stored(void *arg, const char *hub, const char *group, int64_t number)
     hv_log_field fields[] = {HV_LOG_T("hub", hub), HV_LOG_N("number", number), HV_LOG_T("group", group != NULL ? group : "")};
 
     hv_log_event_write(service->log, HV_LINE_SNAPSHOT_STORED, fields, group != NULL ? 3 : 2);
+    hv_board_snapshot_stored(service->board, group != NULL);
 }
 
 /* A source that gets no connection is left out. */
@@ -47,8 +51,8 @@ open_admins(hv_snapshot_service *service, const hv_sources *sources, hv_source *
 }
 
 hv_rc
-hv_snapshots_open(const hv_options *options, hv_log *log, const hv_vault *vault, const hv_sources *sources, bool thread,
-                  hv_snapshot_service **ret, hv_err *err)
+hv_snapshots_open(const hv_options *options, hv_log *log, hv_board *board, const hv_vault *vault, const hv_sources *sources,
+                  bool thread, hv_snapshot_service **ret, hv_err *err)
 {
     HV_AUTO(hv_snapshots_close) hv_snapshot_service *service = NULL;
     size_t count;
@@ -63,6 +67,7 @@ hv_snapshots_open(const hv_options *options, hv_log *log, const hv_vault *vault,
     if (service == NULL || service->sources == NULL)
         return hv_err_set(err, HV_NOMEM, "no memory for snapshots");
     service->log = log;
+    service->board = board;
     open_admins(service, sources, all, count);
     hv_snapshot_config config = {
         .sources = service->sources, .source_count = service->source_count, .storage = vault->storage, .index = vault->index,

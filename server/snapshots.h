@@ -11,11 +11,12 @@
 #include "server/vault.h"
 
 typedef struct hv_snapshot_service hv_snapshot_service;
+struct hv_board;
 
 /* *ret is NULL where archiver.snapshot-interval is 0. With `thread` rounds are made until it is closed. All handles are borrowed. Fails only
  * for want of memory or threads: what is wrong with a service is logged, and nothing else. */
-hv_rc hv_snapshots_open(const hv_options *options, hv_log *log, const hv_vault *vault, const hv_sources *sources, bool thread,
-                        hv_snapshot_service **ret, hv_err *err) HV_MUST_USE;
+hv_rc hv_snapshots_open(const hv_options *options, hv_log *log, struct hv_board *board, const hv_vault *vault, const hv_sources *sources,
+                        bool thread, hv_snapshot_service **ret, hv_err *err) HV_MUST_USE;
 
 /* One round now, for a service that has no thread. What fails is logged. Accepts NULL. */
 void hv_snapshots_take(hv_snapshot_service *service);

@@ -36,6 +36,7 @@ LIBRARIES = {
     "avro": set(),                      # the oracle of the tests
     "curl/": {"common"},
     "openssl/": {"common"},
+    "microhttpd.h": {"server"},
     "librdkafka/rdkafka_mock.h": {"server"},
     "librdkafka/": {"source", "server"},
 }

@@ -131,6 +131,15 @@ START_TEST(hubs_and_partitions_are_shown_with_what_is_read_and_what_is_sealed)
     ck_assert_str_eq(state.hubs[0].name, RIG_HUB);
     ck_assert_uint_eq(state.hubs[0].count, 2);
     ck_assert_int_eq(state.hubs[0].retention_ms, HOUR_MS);
+    const hv_hub_counters *counters = &state.hubs[0].counters;
+    ck_assert_int_eq(counters->read_events, 2);
+    ck_assert_int_eq(counters->read_bytes, 2);
+    ck_assert_int_eq(counters->events, 2);
+    ck_assert_int_ge(counters->cuts, 1);
+    ck_assert_int_eq(counters->segments, counters->cuts);
+    ck_assert_int_gt(counters->stored_bytes, 0);
+    ck_assert_int_eq(counters->adopted, 0);
+    ck_assert(partition->owned && partition->open_bytes == 0);
     ck_assert_uint_eq(state.partition_count, 2);
     ck_assert_int_eq(state.partitions[1].number, 1);
     ck_assert(state.discovered && state.discovered_wall_ms > 0);

@@ -2,6 +2,7 @@
 
 #include <limits.h>
 
+#include "storage/storage_meter.h"
 #include "tests/harness/check_hv.h"
 #include "tests/storage/wrapped_calls.h"
 
@@ -50,12 +51,21 @@ open_fault_that_never_fires(storage_under_test *test, hv_err *err)
     return hv_storage_fault_open(&config, &test->storage, err);
 }
 
+static hv_rc
+open_meter(storage_under_test *test, hv_err *err)
+{
+    hv_storage *inner = NULL;
+    hv_rc rc = hv_storage_mem_open(&inner, err);
+
+    return rc == HV_OK ? hv_storage_meter_open(inner, &test->storage, err) : rc;
+}
+
 void
 storage_under_test_open(int which, storage_under_test *ret)
 {
     static hv_rc (*const rows[STORAGES_UNDER_TEST])(storage_under_test *test, hv_err *err) = {
         open_dir, open_dir_without_tmpfile, open_dir_without_links, open_dir_without_attributes_and_types, open_mem,
-        open_fault_that_never_fires,
+        open_fault_that_never_fires, open_meter,
     };
     hv_err err;
 

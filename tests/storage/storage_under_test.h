@@ -12,7 +12,7 @@ typedef struct storage_under_test {
     bool keeps_attributes;
 } storage_under_test;
 
-enum { STORAGES_UNDER_TEST = 6 };
+enum { STORAGES_UNDER_TEST = 7 };
 
 /* Fails the test if it cannot. */
 void storage_under_test_open(int which, storage_under_test *ret);
