@@ -78,19 +78,17 @@ classify_avx2(const unsigned char *bytes, size_t count, hv_json_classes *ret)
 }
 
 hv_json_classify *
-hv_json_classifier(unsigned way)
+hv_json_classifier(hv_json_way way)
 {
-    unsigned left = way;
-
-    if (__builtin_cpu_supports("avx512bw") && left-- == 0)
-        return classify_avx512;
-    return __builtin_cpu_supports("avx2") && left == 0 ? classify_avx2 : NULL;
+    if (way == HV_JSON_AVX512)
+        return __builtin_cpu_supports("avx512bw") ? classify_avx512 : NULL;
+    return way == HV_JSON_AVX2 && __builtin_cpu_supports("avx2") ? classify_avx2 : NULL;
 }
 
 #else
 
 hv_json_classify *
-hv_json_classifier(unsigned way)
+hv_json_classifier(hv_json_way way)
 {
     (void)way;
     return NULL;

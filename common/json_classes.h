@@ -8,7 +8,8 @@
 #include <stddef.h>
 #include <stdint.h>
 
-enum { HV_JSON_CHUNK = 64 };
+#include "common/json_odd.h"
+#include "common/json_wide.h"
 
 /* One chunk; bit n stands for its byte n. */
 typedef struct hv_json_classes {
@@ -21,10 +22,8 @@ typedef struct hv_json_classes {
     uint64_t digit, zero;
 } hv_json_classes;
 
-/* Sort `count` chunks, which lie one behind the other at `bytes`. */
+/* Sort `count` chunks, which lie one behind the other at `bytes`. NULL where the machine has no instructions for it. */
 typedef void hv_json_classify(const unsigned char *bytes, size_t count, hv_json_classes *ret);
-
-/* Way number `way` of those that this machine has instructions for; 0 is the quickest. NULL: there is none of that number. */
-hv_json_classify *hv_json_classifier(unsigned way);
+hv_json_classify *hv_json_classifier(hv_json_way way);
 
 #endif

@@ -150,11 +150,17 @@ walk_text(hv_slice bytes, bool *has_newline)
 }
 
 bool
-hv_json_valid(hv_slice bytes, bool *has_newline)
+hv_json_valid_by(hv_json_way way, hv_slice bytes, bool *has_newline)
 {
-    hv_json_judgement judgement = hv_json_judge_wide(bytes, has_newline);
+    hv_json_judgement judgement = hv_json_judge_wide(way, bytes, has_newline);
 
     if (judgement == HV_JSON_OPEN)
         return bytes.len > 0 && walk_text(bytes, has_newline);
     return judgement == HV_JSON_VALID;
+}
+
+bool
+hv_json_valid(hv_slice bytes, bool *has_newline)
+{
+    return hv_json_valid_by(hv_json_best_way(), bytes, has_newline);
 }

@@ -23,24 +23,22 @@
 #include "common/json_wide.h"
 
 #include "common/json_classes.h"
+#include "common/json_dense.h"
+#include "common/json_odd.h"
 #include "common/json_scan.h"
 
 enum { BATCH = 16, LEVELS = 64 };       /* chunks that are sorted at a time: they stay in the nearest cache */
 
 typedef struct wide_state {
-    const unsigned char *chunk, *end;   /* what bit 0 stands for; end of the text */
+    hv_json_place place;
     uint64_t in_string;                 /* all ones: the chunk begins inside of a string */
     uint64_t in_name;                   /* 1: that string may be a name: it stands behind a bracket or comma */
     uint64_t behind_open, behind_comma, behind_name, behind_value;  /* 1: the first token of the chunk stands behind one of these */
     uint64_t in_bare;                   /* 1: the byte before the chunk belongs to a bare value (no quotes, no brackets) */
     uint64_t lone_zero;                 /* 1: that value is, so far, the one digit 0 */
-    const unsigned char *bare;          /* where it begins */
-    bool escaped;                       /* the first byte of the chunk is escaped */
-    const unsigned char *pair_end;      /* escapes before it were checked together with their partner */
     uint64_t levels;                    /* bit 0: the innermost bracket is '{'; bit 1: the one around it; and so on */
     unsigned depth;
     uint64_t high;                      /* not 0: some byte was not ASCII */
-    bool newline;
 } wide_state;
 
 /* Where tokens begin; of strings and bare values also where they end, or which bytes are theirs. */
@@ -86,47 +84,6 @@ behind(uint64_t ends, uint64_t white, uint64_t *carry)
     return past_white(places, white, carry);
 }
 
-/* The quotes that are not escaped. Escapes are checked on the way. */
-static bool
-take_escapes(wide_state *state, uint64_t backslashes, uint64_t *quotes)
-{
-    uint64_t escaped = state->escaped ? 1 : 0;
-
-    backslashes &= ~escaped;
-    state->escaped = false;
-    while (backslashes != 0) {
-        uint64_t bit = backslashes & -backslashes;
-        const unsigned char *at = state->chunk + __builtin_ctzll(bit);
-        if (at >= state->pair_end) {
-            scanner scan = {.at = at + 1, .end = state->end};
-            if (!take_escape(&scan))
-                return false;
-            state->pair_end = scan.at;
-        }
-        escaped |= bit << 1;
-        state->escaped = bit >> 63 != 0;
-        backslashes &= ~(bit | bit << 1);
-    }
-    *quotes &= ~escaped;
-    return true;
-}
-
-/* Which of the control characters are white; none inside of strings is asked for. */
-static uint64_t
-white_controls(wide_state *state, uint64_t controls)
-{
-    uint64_t white = 0;
-
-    for (; controls != 0; controls &= controls - 1) {
-        unsigned char c = state->chunk[__builtin_ctzll(controls)];
-        if (c == '\n' || c == '\r')
-            state->newline = true;
-        if (c == '\n' || c == '\r' || c == '\t')
-            white |= controls & -controls;
-    }
-    return white;
-}
-
 HV_JSON_HOT static wide_verdict
 follow_brackets(wide_state *state, tokens *are)
 {
@@ -135,7 +92,7 @@ follow_brackets(wide_state *state, tokens *are)
     are->last = 0;
     for (uint64_t rest = are->open | are->close; rest != 0 && are->last == 0; rest &= rest - 1) {
         uint64_t bit = rest & -rest, above = ~(bit | (bit - 1));
-        unsigned char c = state->chunk[__builtin_ctzll(rest)];
+        unsigned char c = state->place.chunk[__builtin_ctzll(rest)];
         if ((are->open & bit) != 0) {
             if (state->depth == LEVELS)
                 return TOO_DEEP;
@@ -154,22 +111,6 @@ follow_brackets(wide_state *state, tokens *are)
     return GO_ON;
 }
 
-/* One bare value at its place in the text, with what comes behind it: another byte of a bare value must not. */
-static bool
-bare_value_holds(const wide_state *state, const unsigned char *at)
-{
-    scanner scan = {.at = at, .end = state->end};
-
-    if (!take_bare(&scan))
-        return false;
-    if (scan.at == scan.end)
-        return true;
-    switch (*scan.at) {
-    case ' ': case '\t': case '\n': case '\r': case ',': case ']': case '}': return true;
-    default: return false;
-    }
-}
-
 /* Where nothing but digits is there, it takes a zero in front to be wrong. Else every value is looked at from where it begins. */
 static bool
 bare_values_hold(wide_state *state, uint64_t bare, const hv_json_classes *is)
@@ -180,15 +121,9 @@ bare_values_hold(wide_state *state, uint64_t bare, const hv_json_classes *is)
         zeros = starts & is->zero;
         if (((zeros << 1 | state->lone_zero) & bare) != 0)
             return false;
-    } else {
-        if ((state->in_bare & bare) != 0 && !bare_value_holds(state, state->bare))
-            return false;
-        for (uint64_t rest = starts; rest != 0; rest &= rest - 1)
-            if (!bare_value_holds(state, state->chunk + __builtin_ctzll(rest)))
-                return false;
+    } else if (!hv_json_bare_values_hold(&state->place, starts, (state->in_bare & bare) != 0)) {
+        return false;
     }
-    if (starts != 0)
-        state->bare = state->chunk + (63 - __builtin_clzll(starts));
     state->lone_zero = zeros >> 63;
     return true;
 }
@@ -224,7 +159,7 @@ judge_chunk(wide_state *state, const hv_json_classes *is)
     tokens are;
     uint64_t quotes = is->quote;
 
-    if ((is->backslash != 0 || state->escaped) && !take_escapes(state, is->backslash, &quotes))
+    if ((is->backslash != 0 || state->place.escaped) && !hv_json_take_escapes(&state->place, is->backslash, &quotes))
         return WRONG;
     are.in_string = prefix_xor(quotes) ^ state->in_string;
     uint64_t in_name = state->in_string & state->in_name;
@@ -237,7 +172,7 @@ judge_chunk(wide_state *state, const hv_json_classes *is)
         return WRONG;
     are.white = is->space & outside;
     if (is->control != 0)
-        are.white |= white_controls(state, is->control);
+        are.white |= hv_json_white_controls(&state->place, is->control);
     are.open = is->open & outside;
     are.close = is->close & outside;
     are.colon = is->colon & outside;
@@ -260,9 +195,9 @@ judge_chunk(wide_state *state, const hv_json_classes *is)
 static bool
 only_white(wide_state *state, const unsigned char *at)
 {
-    for (; at < state->end; at++) {
+    for (; at < state->place.end; at++) {
         if (*at == '\n' || *at == '\r')
-            state->newline = true;
+            state->place.newline = true;
         else if (*at != ' ' && *at != '\t')
             return false;
     }
@@ -275,44 +210,63 @@ judge(wide_state *state, hv_json_classify *classify)
     hv_json_classes classes[BATCH];
     wide_verdict verdict = GO_ON;
 
-    while (verdict == GO_ON && state->chunk < state->end) {
-        size_t left = (size_t)(state->end - state->chunk), count = left / HV_JSON_CHUNK;
+    while (verdict == GO_ON && state->place.chunk < state->place.end) {
+        size_t left = (size_t)(state->place.end - state->place.chunk), count = left / HV_JSON_CHUNK;
         if (count == 0) {
             unsigned char padded[HV_JSON_CHUNK];
             memset(padded, ' ', sizeof padded);
-            memcpy(padded, state->chunk, left);
+            memcpy(padded, state->place.chunk, left);
             classify(padded, 1, classes);
             count = 1;
         } else {
             count = count < BATCH ? count : BATCH;
-            classify(state->chunk, count, classes);
+            classify(state->place.chunk, count, classes);
         }
         for (size_t i = 0; i < count && verdict == GO_ON; i++) {
             verdict = judge_chunk(state, &classes[i]);
-            state->chunk += HV_JSON_CHUNK;
+            state->place.chunk += HV_JSON_CHUNK;
         }
     }
     return verdict;
 }
 
-hv_json_judgement
-hv_json_judge_wide(hv_slice bytes, bool *has_newline)
+static hv_json_judgement
+judge_wide(hv_slice bytes, hv_json_classify *classify, bool *has_newline)
 {
-    hv_json_classify *classify = hv_json_classifier(0);
+    wide_state state = {.place = {.text = bytes.data, .chunk = bytes.data}};
 
-    if (classify == NULL || bytes.len < HV_JSON_CHUNK)
-        return HV_JSON_OPEN;
-    const unsigned char *first = bytes.data, *end = first + bytes.len;
-    while (first < end && (*first == ' ' || *first == '\t' || *first == '\n' || *first == '\r'))
-        first++;
-    if (first == end || (*first != '{' && *first != '['))
-        return HV_JSON_OPEN;
-    wide_state state = {.chunk = bytes.data, .end = end};
+    state.place.end = state.place.text + bytes.len;
     wide_verdict verdict = judge(&state, classify);
     if (verdict == TOO_DEEP)
         return HV_JSON_OPEN;
-    if (verdict != COMPLETE || (state.chunk < end && !only_white(&state, state.chunk)) || (state.high != 0 && !hv_utf8_valid(bytes)))
+    if (verdict != COMPLETE || (state.place.chunk < state.place.end && !only_white(&state, state.place.chunk)) ||
+        (state.high != 0 && !hv_utf8_valid(bytes)))
         return HV_JSON_INVALID;
-    *has_newline = state.newline;
+    *has_newline = state.place.newline;
     return HV_JSON_VALID;
+}
+
+static bool
+begins_with_bracket(hv_slice bytes)
+{
+    const unsigned char *at = bytes.data, *end = at + bytes.len;
+
+    while (at < end && (*at == ' ' || *at == '\t' || *at == '\n' || *at == '\r'))
+        at++;
+    return at < end && (*at == '{' || *at == '[');
+}
+
+hv_json_way
+hv_json_best_way(void)
+{
+    return hv_json_dense_works() ? HV_JSON_DENSE : hv_json_classifier(HV_JSON_AVX512) != NULL ? HV_JSON_AVX512 :
+           hv_json_classifier(HV_JSON_AVX2) != NULL ? HV_JSON_AVX2 : HV_JSON_BYTES;
+}
+
+hv_json_judgement
+hv_json_judge_wide(hv_json_way way, hv_slice bytes, bool *has_newline)
+{
+    if (way == HV_JSON_BYTES || bytes.len < HV_JSON_CHUNK || !begins_with_bracket(bytes))
+        return HV_JSON_OPEN;
+    return way == HV_JSON_DENSE ? hv_json_judge_dense(bytes, has_newline) : judge_wide(bytes, hv_json_classifier(way), has_newline);
 }

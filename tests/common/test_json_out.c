@@ -2,6 +2,7 @@
 
 #include <jansson.h>
 
+#include "common/json_wide.h"
 #include "tests/harness/check_hv.h"
 
 #define S(literal) {literal, sizeof literal - 1}
@@ -65,6 +66,20 @@ START_TEST(a_line_break_between_tokens_is_reported_an_escaped_one_is_not)
 }
 END_TEST
 
+/* What hv_json_valid() says, after every way that this machine has was seen to say the same. */
+static bool
+valid_in_every_way(hv_slice bytes, bool *newline)
+{
+    bool got = hv_json_valid(bytes, newline);
+
+    for (hv_json_way way = hv_json_best_way(); way <= HV_JSON_BYTES; way++) {
+        bool also_newline = got && !*newline;
+        if (hv_json_valid_by(way, bytes, &also_newline) != got || (got && also_newline != *newline))
+            ck_abort_msg("way %d says other than %d %d: %.*s", way, got, *newline, (int)bytes.len, (const char *)bytes.data);
+    }
+    return got;
+}
+
 static bool
 nested_is_valid(size_t depth, const char *open, const char *middle, const char *close)
 {
@@ -76,7 +91,7 @@ nested_is_valid(size_t depth, const char *open, const char *middle, const char *
     hv_buf_put_text(&text, middle);
     for (size_t i = 0; i < depth; i++)
         hv_buf_put_text(&text, close);
-    return hv_json_valid(hv_buf_slice(&text), &newline);
+    return valid_in_every_way(hv_buf_slice(&text), &newline);
 }
 
 START_TEST(nesting_is_followed_to_the_limit_and_refused_beyond_it)
@@ -188,7 +203,7 @@ START_TEST(long_mutated_documents_are_judged_as_jansson_judges_them_wherever_chu
         memcpy(exact, text, len);
         json_error_t why;
         json_t *parsed = json_loadb(exact, len, JSON_DECODE_ANY | JSON_ALLOW_NUL | JSON_DECODE_INT_AS_REAL, &why);
-        bool got = hv_json_valid(hv_slice_of(exact, len), &newline);
+        bool got = valid_in_every_way(hv_slice_of(exact, len), &newline);
         bool too_large = parsed == NULL && json_error_code(&why) == json_error_numeric_overflow;
         ck_assert_msg(too_large || got == (parsed != NULL), "%.*s: we say %d", (int)len, exact, got);
         if (got && !newline)
@@ -199,6 +214,72 @@ START_TEST(long_mutated_documents_are_judged_as_jansson_judges_them_wherever_chu
     }
     ck_assert_uint_gt(agreed[0], 10000);
     ck_assert_uint_gt(agreed[1], 10000);
+}
+END_TEST
+
+/* Of many tokens and chunks, more than are cut and judged at a time; with one change somewhere, or none. */
+START_TEST(documents_of_thousands_of_tokens_are_judged_as_jansson_judges_them)
+{
+    static const char alphabet[] = "{}[]\",:\\0-.1 t\n\x01\xc3";
+    unsigned random = 815, agreed[2] = {0, 0};
+
+    for (int round = 0; round < 1500; round++) {
+        HV_AUTO(hv_buf_free) hv_buf text = HV_BUF_INIT(1 << 16);
+        bool newline = false;
+        for (int i = round % 67; i > 0; i--)
+            hv_buf_put_byte(&text, ' ');
+        hv_buf_put_text(&text, "{\"list\":[");
+        for (int i = 0; i < 24 + round % 5; i++)
+            hv_buf_printf(&text, "%s{\"p\":[%d,[{}]],\"text %.*s\":{\"n\":%d.5,\"t\":true},\"\":[[],[]]}", i > 0 ? "," : "", i,
+                          (int)(random % 70), "some words that make it longer, and some more words behind these ones", i * 37);
+        hv_buf_put_text(&text, "],\"end\":null}");
+        random = random * 1103515245 + 12345;
+        size_t at = (random >> 8) % text.len;
+        random = random * 1103515245 + 12345;
+        if (round % 8 > 0)
+            text.data[at] = alphabet[(random >> 8) % (sizeof alphabet - 1)];
+        json_t *parsed = json_loadb(text.data, text.len, JSON_DECODE_ANY | JSON_ALLOW_NUL | JSON_DECODE_INT_AS_REAL, NULL);
+        bool got = valid_in_every_way(hv_buf_slice(&text), &newline);
+        ck_assert_msg(got == (parsed != NULL), "%s: we say %d", text.data, got);
+        agreed[got]++;
+        json_decref(parsed);
+    }
+    ck_assert_uint_gt(agreed[0], 300);
+    ck_assert_uint_gt(agreed[1], 300);
+}
+END_TEST
+
+START_TEST(what_stands_behind_the_end_is_refused_wherever_that_is)
+{
+    static const char *const behind[] = {"", ",1", "]", "1", "[]", ":1", "\"\""};
+
+    for (int count = 20; count < 200; count++)
+        for (size_t i = 0; i < sizeof behind / sizeof *behind; i++) {
+            HV_AUTO(hv_buf_free) hv_buf text = HV_BUF_INIT(1000);
+            bool newline = false;
+            hv_buf_put_text(&text, "[  0");
+            for (int more = 0; more < count; more++)
+                hv_buf_put_text(&text, more % 5 > 0 ? ",1" : ",[]");
+            hv_buf_put_text(&text, "]");
+            hv_buf_put_text(&text, behind[i]);
+            if (valid_in_every_way(hv_buf_slice(&text), &newline) != (i == 0))
+                ck_abort_msg("%s", text.data);
+        }
+}
+END_TEST
+
+START_TEST(a_text_of_nothing_but_tokens_is_refused_within_its_room)
+{
+    static char text[3 * 2048 + 100];   /* enough for room for as many tokens as there may be at once to be too little */
+    bool newline = false;
+
+    for (size_t blanks = 0; blanks < 2; blanks++) {
+        memset(text, ',', sizeof text);
+        memcpy(text, "[0", 2);
+        if (blanks == 1)
+            memset(text + 63, ' ', 2048 - 63);
+        ck_assert(!valid_in_every_way(hv_slice_of(text, sizeof text), &newline));
+    }
 }
 END_TEST
 
@@ -213,7 +294,7 @@ START_TEST(a_number_with_a_zero_in_front_is_refused_wherever_the_chunk_ends)
             size_t len = shift + strlen(texts[i]);
             memset(text, ' ', sizeof text);
             memcpy(text + shift, texts[i], strlen(texts[i]));
-            if (hv_json_valid(hv_slice_of(text, len), &newline) != (i >= 5))
+            if (valid_in_every_way(hv_slice_of(text, len), &newline) != (i >= 5))
                 ck_abort_msg("%s at %zu", texts[i], shift);
         }
 }
@@ -224,7 +305,7 @@ START_TEST(a_long_text_with_escaped_line_breaks_fits_on_one_line_and_one_with_re
     static const char one[] = "{\"text\":\"a\\nb\\r and so on, until there is more than one chunk of it, and still no line ends\",\"n\":1}";
     bool newline = true;
 
-    ck_assert(hv_json_valid(hv_slice_text(one), &newline) && !newline);
+    ck_assert(valid_in_every_way(hv_slice_text(one), &newline) && !newline);
     for (size_t breaks = 0; breaks < 2; breaks++) {
         HV_AUTO(hv_buf_free) hv_buf text = HV_BUF_INIT(1000);
         hv_buf_put_text(&text, one);
@@ -232,7 +313,7 @@ START_TEST(a_long_text_with_escaped_line_breaks_fits_on_one_line_and_one_with_re
             hv_buf_put_byte(&text, ' ');
         hv_buf_put_byte(&text, breaks == 0 ? '\n' : '\r');
         newline = false;
-        ck_assert(hv_json_valid(hv_buf_slice(&text), &newline) && newline);
+        ck_assert(valid_in_every_way(hv_buf_slice(&text), &newline) && newline);
     }
 }
 END_TEST
@@ -331,6 +412,9 @@ main(void)
     tcase_add_test(tests, mutated_documents_are_judged_as_jansson_judges_them);
     tcase_add_test(tests, odd_bytes_are_found_wherever_they_stand);
     tcase_add_loop_test(tests, long_mutated_documents_are_judged_as_jansson_judges_them_wherever_chunks_end, 0, LONG_SEEDS);
+    tcase_add_test(tests, documents_of_thousands_of_tokens_are_judged_as_jansson_judges_them);
+    tcase_add_test(tests, what_stands_behind_the_end_is_refused_wherever_that_is);
+    tcase_add_test(tests, a_text_of_nothing_but_tokens_is_refused_within_its_room);
     tcase_add_test(tests, a_number_with_a_zero_in_front_is_refused_wherever_the_chunk_ends);
     tcase_add_test(tests, a_long_text_with_escaped_line_breaks_fits_on_one_line_and_one_with_real_ones_does_not);
     tcase_add_test(tests, a_string_is_escaped_no_more_than_needed_and_parses_back_to_the_same_bytes);
