@@ -4,7 +4,8 @@
  * attempt and take what it brought, success or failure. So sixteen threads cost one request, and a server that says no is asked
  * once, not sixteen times (blobfuse issues 1008 and 377 show what happens otherwise).
  *
- * Ages are measured by CLOCK_BOOTTIME, since the wall clock may jump.
+ * Ages are measured by CLOCK_BOOTTIME, since the wall clock may jump, and from when a token was asked for: nobody says how old it
+ * was when it came.
  */
 #include "common/token.h"
 
@@ -32,7 +33,7 @@ enum {
 typedef struct entry {
     char *resource;
     hv_secret token;                    /* none: nothing yet */
-    int64_t expires_wall_ms, expires_boot_ms, renew_boot_ms, margin_ms;
+    int64_t expires_boot_ms, renew_boot_ms, margin_ms;
     bool renewing;
     uint64_t attempts;                  /* finished ones */
     hv_err failure;                     /* of the last attempt, if it failed */
@@ -194,14 +195,16 @@ pause_for(hv_token_provider *provider, int64_t ms, hv_err *err)
     return closed ? stopped(err) : HV_OK;
 }
 
+/* *began_ms is when the question that got the answer was asked. */
 static hv_rc
-fetch(hv_token_provider *provider, const char *resource, bool patient, hv_token_answer *ret, hv_err *err)
+fetch(hv_token_provider *provider, const char *resource, bool patient, hv_token_answer *ret, int64_t *began_ms, hv_err *err)
 {
     const int64_t unit_ms = provider->config.retry_ms;
     int tries = 0, upgrade_tries = 0;
 
     for (;;) {
         int64_t asked_ms;
+        *began_ms = hv_clock_boot_ms();
         hv_token_outcome outcome = hv_token_request(&provider->config, resource, ret, &asked_ms, err);
         if (outcome == HV_TOKEN_GOT)
             return HV_OK;
@@ -250,16 +253,13 @@ renew_after(const hv_token_answer *answer)
 }
 
 static void
-store(entry *at, hv_token_answer *answer)
+store(entry *at, hv_token_answer *answer, int64_t began_ms)
 {
-    int64_t now_ms = hv_clock_boot_ms();
-
     hv_secret_wipe(&at->token);
     at->token = answer->token;
     answer->token = (hv_secret){0};
-    at->expires_boot_ms = now_ms + answer->lifetime_ms;
-    at->expires_wall_ms = hv_clock_wall_ms() + answer->lifetime_ms;
-    at->renew_boot_ms = now_ms + renew_after(answer);
+    at->expires_boot_ms = began_ms + answer->lifetime_ms;
+    at->renew_boot_ms = began_ms + renew_after(answer);
     at->margin_ms = answer->lifetime_ms / 4 < MARGIN_MS ? answer->lifetime_ms / 4 : MARGIN_MS;
 }
 
@@ -275,18 +275,22 @@ renew(hv_token_provider *provider, entry *at)
 {
     hv_token_answer answer = {0};
     hv_err err;
+    int64_t began_ms;
     bool patient = !lives(at);
 
     at->renewing = true;
     (void)pthread_mutex_unlock(&provider->lock);
-    hv_rc rc = fetch(provider, at->resource, patient, &answer, &err);
+    hv_rc rc = fetch(provider, at->resource, patient, &answer, &began_ms, &err);
     (void)pthread_mutex_lock(&provider->lock);
     at->renewing = false;
     at->attempts++;
-    at->failed = rc != HV_OK;
     if (rc == HV_OK) {
-        store(at, &answer);
-    } else {
+        store(at, &answer, began_ms);
+        if (!lives(at))                 /* the next one may be no better: who wants it decides when to ask again */
+            rc = hv_err_set(&err, HV_UNAVAILABLE, "the token for '%s' ended before it came", at->resource);
+    }
+    at->failed = rc != HV_OK;
+    if (at->failed) {
         at->failure = err;
         at->renew_boot_ms = hv_clock_boot_ms() + QUIET_MS;      /* counts only while there is an old token */
     }
@@ -300,7 +304,7 @@ hand_out(const entry *at, hv_token *ret, hv_err *err)
 
     if (copy == NULL)
         return hv_err_set(err, HV_NOMEM, "no memory for a token");
-    *ret = (hv_token){.token = copy, .expires_ms = at->expires_wall_ms};
+    *ret = (hv_token){.token = copy, .expires_ms = hv_clock_wall_ms() + at->expires_boot_ms - hv_clock_boot_ms()};
     return HV_OK;
 }
 

@@ -38,7 +38,7 @@ typedef struct hv_token_provider hv_token_provider;
 /* Owned by whoever asked: wipe and free with hv_token_clear. */
 typedef struct hv_token {
     char *token;                        /* malloc() */
-    int64_t expires_ms;                 /* wall clock */
+    int64_t expires_ms;                 /* by the wall clock as it went when the token was handed out */
 } hv_token;
 
 void hv_token_clear(hv_token *token);
@@ -49,8 +49,8 @@ hv_rc hv_token_provider_open(const hv_token_config *config, hv_token_provider **
 
 /* A token for a resource ("https://storage.azure.com", "https://<namespace>.servicebus.windows.net") that lives for some time
  * yet. May take as long as all tries together, two minutes at worst. HV_AUTH: refused. HV_UNAVAILABLE: no answer, or a busy one,
- * after all tries. HV_CORRUPT: an answer that is none. HV_LIMIT: more than 64 resources. HV_CLOSED: stopped. HV_NOT_FOUND,
- * HV_USAGE, HV_IO: a file. */
+ * after all tries, or a token that was over when it came. HV_CORRUPT: an answer that is none. HV_LIMIT: more than 64 resources.
+ * HV_CLOSED: stopped. HV_NOT_FOUND, HV_USAGE, HV_IO: a file. */
 hv_rc hv_token_get(hv_token_provider *provider, const char *resource, hv_token *ret, hv_err *err) HV_MUST_USE;
 
 /* A provider and a resource, as the argument of callbacks that want a token. */
