@@ -8,7 +8,7 @@ import time
 
 import bed
 
-SESSION = 8                     # seconds: longer than a restart, even on a machine that is busy
+SESSION = 5                     # seconds: longer than a restart, even on a machine that is busy
 PARTITIONS = 4
 ASSIGNED = r"event=partitions-assigned\b"
 CHANGED = r"event=partitions-(?:assigned|revoked|lost)\b"
@@ -16,7 +16,7 @@ CHANGED = r"event=partitions-(?:assigned|revoked|lost)\b"
 
 class StaticMember(bed.LiveBed):
     partitions = PARTITIONS
-    settings = ("group.initial.rebalance.delay.ms=0",)
+    settings = ("group.initial.rebalance.delay.ms=0", "group.min.session.timeout.ms=1000")
 
     def start(self, name, log=None):
         return self.hubvault_start("run", config=f"{name}.conf", log=log or f"{name}.log")
