@@ -80,6 +80,7 @@ hv_archiver_start(const hv_archiver_config *config, hv_archiver **ret, hv_err *e
 void
 hv_archiver_stop(hv_archiver *archiver)
 {
+    hv_engine_hurry(archiver->engine);
     for (size_t c = 0; c < archiver->capture_count; c++)
         hv_capture_stop(archiver->captures[c]);
 }

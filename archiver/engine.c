@@ -13,7 +13,9 @@
 
 #include "common/clock.h"
 
-enum { MAX_WORKERS = 64, MAX_UPLOADERS = 64, UPLOAD_QUEUE = 1 << 14, RECORD_BATCH = 64 };
+enum { MAX_WORKERS = 64, MAX_UPLOADERS = 64, UPLOAD_QUEUE = 1 << 14, RECORD_BATCH = 256 };
+/* How long cuts may wait for others, so that one transaction, which costs a dozen pages whatever is in it, takes them all. */
+enum { LINGER_MS = 1000, LINGER_SHARE_OF_AGE = 20, LINGER_SLICE_MS = 50 };
 
 struct hv_engine {
     hv_archiver_config config;
@@ -21,6 +23,7 @@ struct hv_engine {
     hv_budget budget;
     hv_engine_totals totals;
     hv_queue *blocks, *uploads, *records;
+    atomic_bool hurry;                  /* the end is near: nothing waits for company */
     pthread_t workers[MAX_WORKERS], uploaders[MAX_UPLOADERS], recorder;
     size_t workers_running, uploaders_running;
     bool recorder_runs;
@@ -151,19 +154,49 @@ record_jobs(hv_engine *engine, hv_seal_job **jobs, size_t count)
         jobs[j]->done(jobs[j]->done_arg, jobs[j], rc, &err);
 }
 
+/* Until when the first of a batch waits for company: transactions of a trickle come at most that often. Not while somebody waits for the end,
+ * or memory is short. */
+static int64_t
+linger_until(const hv_engine *engine, int64_t last_boot_ms)
+{
+    int64_t linger_ms = engine->tuned.max_age_ms / LINGER_SHARE_OF_AGE;
+
+    if (engine->config.once || atomic_load(&engine->hurry) || engine->budget.used > engine->budget.limit / 2)
+        return 0;
+    return last_boot_ms + (linger_ms < LINGER_MS ? linger_ms : LINGER_MS);
+}
+
+/* The next one for the batch; false if it is time to record what is there. */
+static bool
+next_for_batch(hv_engine *engine, int64_t last_boot_ms, void **ret)
+{
+    for (;;) {
+        int64_t left_ms = linger_until(engine, last_boot_ms) - hv_clock_boot_ms();
+        int wait_ms = left_ms <= 0 ? 0 : left_ms < LINGER_SLICE_MS ? (int)left_ms : LINGER_SLICE_MS;
+        hv_rc rc = hv_queue_pop(engine->records, wait_ms, ret);
+        if (rc == HV_OK)
+            return true;
+        if (rc == HV_CLOSED || wait_ms == 0)
+            return false;
+    }
+}
+
 static void *
 record(void *arg)
 {
     hv_engine *engine = arg;
     hv_seal_job *jobs[RECORD_BATCH];
+    int64_t last_boot_ms = 0;
     void *item;
 
     for (; hv_queue_pop(engine->records, -1, &item) == HV_OK; hv_heart_rest(&engine->recorder_heart)) {
         size_t count = 1;
         hv_heart_beat(&engine->recorder_heart);
         jobs[0] = item;
-        while (count < RECORD_BATCH && hv_queue_pop(engine->records, 0, &item) == HV_OK)
+        while (count < RECORD_BATCH && next_for_batch(engine, last_boot_ms, &item))
             jobs[count++] = item;
+        hv_heart_beat(&engine->recorder_heart);
+        last_boot_ms = hv_clock_boot_ms();
         record_jobs(engine, jobs, count);
     }
     return NULL;
@@ -374,4 +407,10 @@ hv_engine_report(hv_engine *engine, const hv_archiver_report *report)
     pthread_mutex_lock(&engine->report_lock);
     engine->config.report(engine->config.report_arg, report);
     pthread_mutex_unlock(&engine->report_lock);
+}
+
+void
+hv_engine_hurry(hv_engine *engine)
+{
+    atomic_store(&engine->hurry, true);
 }

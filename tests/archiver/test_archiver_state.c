@@ -201,6 +201,36 @@ START_TEST(without_retention_there_is_no_headroom)
 }
 END_TEST
 
+static int64_t
+cuts_in(hv_archiver *of)
+{
+    hv_archiver_totals totals;
+
+    hv_archiver_totals_read(of, &totals);
+    return totals.cuts;
+}
+
+START_TEST(cuts_of_a_trickle_share_transactions_of_the_index)
+{
+    enum { TRICKLE = 30, AGE_MS = 4000 };       /* a transaction waits for a twentieth of the age */
+    hv_histogram_facts commits;
+
+    hv_scripted_hub(r->source, RIG_HUB, TRICKLE, "");
+    start(AGE_MS);
+    (void)wait_for(is_reading, "reading");
+    for (int32_t p = 0; p < TRICKLE; p++) {
+        produce_at(p, hv_clock_wall_ms());
+        usleep(10000);
+    }
+    for (int i = 0; i < 3000 && cuts_in(archiver) < TRICKLE; i++)
+        usleep(10000);
+    ck_assert_int_eq(cuts_in(archiver), TRICKLE);
+    hv_histogram_read(hv_archiver_index_latency(archiver), &commits);
+    ck_assert_uint_ge(commits.cumulative[HV_HISTOGRAM_BOUNDS], 1);
+    ck_assert_uint_lt(commits.cumulative[HV_HISTOGRAM_BOUNDS], TRICKLE / 2);
+}
+END_TEST
+
 START_TEST(a_thread_that_hangs_in_the_store_is_named_and_others_are_not)
 {
     hv_archiver_thread stalled[4];
@@ -259,6 +289,7 @@ main(void)
     tcase_add_test(tests, headroom_is_that_of_the_oldest_event_that_is_not_sealed_even_while_more_is_read_all_the_time);
     tcase_add_test(tests, with_nothing_unsealed_the_headroom_is_all_that_the_hub_keeps);
     tcase_add_test(tests, without_retention_there_is_no_headroom);
+    tcase_add_test(tests, cuts_of_a_trickle_share_transactions_of_the_index);
     tcase_add_test(tests, a_thread_that_hangs_in_the_store_is_named_and_others_are_not);
     tcase_add_test(tests, a_maximum_age_that_is_set_while_it_runs_counts_for_cuts_that_are_open);
     tcase_add_test(tests, how_long_the_index_takes_is_counted);
