@@ -81,10 +81,14 @@ class Target:
             self.run_slice(min(SLICE_S, seconds - self.cpu_s))
             yield
 
+    def merge(self, into, *others):
+        return self.call("-merge=1", "-verbosity=0", "-rss_limit_mb=2048", "-timeout=20",
+                         f"-artifact_prefix={self.findings}/{self.name}-merge-", into, *others)
+
     def minimise(self):
         """Leaves those inputs of the corpus that are needed for all it reaches together with the seeds."""
         with tempfile.TemporaryDirectory(dir=self.work) as smaller:
-            status, output, _ = self.call("-merge=1", "-verbosity=0", "-rss_limit_mb=2048", "-timeout=20", smaller, self.corpus, self.seeds)
+            status, output, _ = self.merge(smaller, self.corpus, self.seeds)
             if status != 0:
                 raise RuntimeError(f"{self.name}: the corpus cannot be minimised:\n{output[-2000:]}")
             shutil.rmtree(self.corpus)
@@ -98,7 +102,7 @@ class Target:
             new = pathlib.Path(scratch) / "seeds"
             shutil.copytree(self.seeds, new)
             old = {path.name for path in new.iterdir()}
-            self.call("-merge=1", "-verbosity=0", "-rss_limit_mb=2048", "-timeout=20", new, self.corpus)
+            self.merge(new, self.corpus)
             fresh = sorted((path for path in new.iterdir() if path.name not in old), key=lambda path: path.stat().st_size)
             for path in fresh:
                 size = path.stat().st_size
