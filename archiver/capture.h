@@ -74,6 +74,8 @@ struct hv_captured {
     int64_t once_target;                /* once: the high watermark to reach */
     bool once_done;                     /* once: reached, or nothing more can be read */
     int64_t probe_offset;
+    bool has_turn, waits_for_turn;      /* see capture_turns.c */
+    int64_t turn_target;                /* the high watermark when its turn began */
     int64_t next_at_ask;                /* `next` when the identities of the hubs were asked for last */
     int64_t verified_end;               /* everything below was read while the hub was known to be the same */
     uint64_t identity_wanted;           /* `sealing` waits for the answer to that question, or a later one; 0: for none */
@@ -156,6 +158,8 @@ struct hv_capture {
     bool discovered;                    /* the first look at the hubs is over */
     bool discovery_failed;              /* the last one */
     int64_t discovered_wall_ms;         /* when the last one ended well */
+    size_t turns;                       /* partitions that have one */
+    int64_t turn_boot_ms;               /* when the last one was given */
     bool quiet;                         /* nothing came since the last look at all partitions, and none waits for a time */
     int64_t started_boot_ms, checked_boot_ms, watermarks_boot_ms;
     int64_t budget_changed_boot_ms;     /* since when it is used up, or not any more, other than was reported; 0: as was reported */
@@ -220,6 +224,10 @@ bool hv_captured_headroom(const hv_captured *captured, int64_t *ret_ms);
 
 /* capture_publish.c: for whoever watches; `now`, or if it is time. */
 void hv_capture_publish(hv_capture *capture, bool now);
+
+/* capture_turns.c: whether it may begin to read now; else it is begun when its turn comes. */
+bool hv_captured_takes_turn(hv_captured *captured);
+void hv_capture_give_turns(hv_capture *capture, int64_t now_boot_ms);
 
 /* capture_read.c: what the source delivers. */
 void hv_captured_item(hv_captured *captured, const hv_source_item *item);

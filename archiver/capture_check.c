@@ -72,6 +72,15 @@ check_one(hv_captured *captured, void *arg)
         captured->capture->quiet = false;
 }
 
+/* One that is catching up has more to come soon, and a small segment is the price for closing it now. */
+static int64_t
+worth_closing(const hv_captured *captured)
+{
+    int64_t memory = atomic_load(&captured->open->memory);
+
+    return captured->has_turn ? memory / 8 : memory;
+}
+
 static void
 find_largest(hv_captured *captured, void *arg)
 {
@@ -79,7 +88,7 @@ find_largest(hv_captured *captured, void *arg)
 
     if (captured->open == NULL || captured->open->count == 0 || !hv_captured_may_close(captured))
         return;
-    if (*largest == NULL || atomic_load(&captured->open->memory) > atomic_load(&(*largest)->open->memory))
+    if (*largest == NULL || worth_closing(captured) > worth_closing(*largest))
         *largest = captured;
 }
 
@@ -181,6 +190,7 @@ hv_capture_check(hv_capture *capture)
     check_pause(capture, now);
     capture->quiet = true;
     hv_capture_for_each(capture, check_one, &now);
+    hv_capture_give_turns(capture, now);
     if (now - capture->watermarks_boot_ms >= WATERMARKS_MS) {
         capture->watermarks_boot_ms = now;
         hv_capture_for_each(capture, refresh_high, NULL);

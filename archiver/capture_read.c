@@ -288,6 +288,8 @@ hv_captured_start_reading(hv_captured *captured, int64_t offset)
     if (captured->once_target < 0)
         captured->once_target = captured->high;
     captured->once_done = !probe && captured->once_target >= 0 && captured->next >= captured->once_target;
+    if (!hv_captured_takes_turn(captured))
+        return;
     hv_rc rc = hv_captured_assign(captured, probe ? captured->probe_offset : offset, &err);
     if (rc != HV_OK)
         hv_captured_assign_later(captured, rc, &err);

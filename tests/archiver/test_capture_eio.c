@@ -61,6 +61,7 @@ finish_on_a_sound_device(void)
 {
     hv_err err;
 
+    r->config.patience_ms = r->config.give_up_ms = 60000;       /* what does not fail may still be slow */
     rig_reopen_index(r);
     rig_check(r);
     ck_hv_ok(rig_run_once(r, NULL, &err));

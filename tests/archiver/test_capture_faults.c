@@ -10,6 +10,8 @@
 #include "tests/archiver/meetings.h"
 #include "tests/harness/lmdb_faults.h"
 
+enum { HEALTHY_PATIENCE_MS = 60000 };   /* what does not fail may still be slow */
+
 static rig *r;
 
 /* ---- the work ---- */
@@ -47,6 +49,7 @@ finish_with_healthy_parts(void)
 {
     hv_err err;
 
+    r->config.patience_ms = r->config.give_up_ms = HEALTHY_PATIENCE_MS;
     rig_check(r);
     ck_hv_ok(rig_run_once(r, NULL, &err));
     rig_check_all_captured(r);

@@ -1,0 +1,134 @@
+/* A backlog of many partitions is read by turns: whole, in few cuts, and nobody waits for ever. */
+#include <unistd.h>
+
+#include "archiver/archiver_state.h"
+#include "common/clock.h"
+#include "tests/archiver/rig.h"
+
+enum { TURNS = 64, BACKLOG = 600, VALUE = 200 };
+
+static rig *r;
+static hv_err err;
+
+static void
+setup(void)
+{
+    r = malloc(sizeof *r);
+    ck_assert_ptr_nonnull(r);
+    rig_setup(r);
+    r->config.sources = &r->source;
+    r->config.storage = r->storage;
+}
+
+static void
+teardown(void)
+{
+    rig_teardown(r);
+    free(r);
+}
+
+static void
+fill(int32_t partitions, int64_t count)
+{
+    static char value[VALUE];
+
+    memset(value, 'v', sizeof value);
+    hv_scripted_hub(r->source, RIG_HUB, partitions, "");
+    for (int32_t p = 0; p < partitions; p++)
+        for (int64_t offset = 0; offset < count; offset++) {
+            hv_event event = {.timestamp_ms = hv_clock_wall_ms(), .timestamp_type = HV_TIMESTAMP_CREATE,
+                .value = hv_slice_of(value, sizeof value)};
+            (void)hv_scripted_append(r->source, RIG_HUB, p, &event);
+        }
+}
+
+START_TEST(a_backlog_of_many_partitions_becomes_one_cut_each_although_all_at_once_would_not_fit)
+{
+    enum { PARTITIONS = 256 };
+    hv_archiver *archiver = NULL;
+    hv_archiver_totals totals;
+
+    fill(PARTITIONS, BACKLOG);
+    r->config.once = true;
+    r->config.memory_bytes = 24 << 20;  /* half of it for open cuts; all of them at once take 30 MB */
+    r->config.block_bytes = 256 << 10;
+    r->config.max_bytes = 64 << 20;
+    r->config.max_age_ms = 60 * 60 * 1000;
+    ck_hv_ok(hv_archiver_start(&r->config, &archiver, &err));
+    ck_hv_ok(hv_archiver_join(archiver, &totals, &err));
+    ck_assert_int_eq(totals.events, PARTITIONS * BACKLOG);
+    for (int32_t p = 0; p < PARTITIONS; p++)
+        ck_assert_int_eq(rig_position(r, 1, p), BACKLOG);
+    ck_assert_int_ge(totals.cuts, PARTITIONS);
+    ck_assert_int_le(totals.cuts, PARTITIONS + PARTITIONS / 16);
+}
+END_TEST
+
+START_TEST(a_partition_with_little_to_catch_up_with_does_not_wait)
+{
+    enum { PARTITIONS = 3 * TURNS };
+    hv_archiver *archiver = NULL;
+    hv_archiver_totals totals;
+
+    fill(PARTITIONS, 3);
+    r->config.once = true;
+    ck_hv_ok(hv_archiver_start(&r->config, &archiver, &err));
+    ck_hv_ok(hv_archiver_join(archiver, &totals, &err));
+    ck_assert_int_eq(totals.events, PARTITIONS * 3);
+}
+END_TEST
+
+/* ---- partitions that never get on ---- */
+
+static const hv_source_ops *real_ops;
+static hv_source_ops stuck_ops;
+
+static hv_rc
+assign_some(hv_source *source, const hv_source_assignment *assignments, size_t count, hv_err *e)
+{
+    ck_assert_uint_eq(count, 1);
+    return assignments->partition < TURNS ? HV_OK : real_ops->assign(source, assignments, count, e);
+}
+
+static hv_rc
+unassign_some(hv_source *source, const char *hub, int32_t partition, hv_err *e)
+{
+    return partition < TURNS ? HV_OK : real_ops->unassign(source, hub, partition, e);
+}
+
+START_TEST(nobody_waits_for_ever_for_those_that_do_not_get_on)
+{
+    enum { PARTITIONS = TURNS + 3, PATIENCE = 3000 };
+    int64_t last = 0;
+
+    fill(PARTITIONS, BACKLOG);
+    real_ops = r->source->ops;
+    stuck_ops = *real_ops;
+    stuck_ops.assign = assign_some;
+    stuck_ops.unassign = unassign_some;
+    r->source->ops = &stuck_ops;
+    hv_archiver *archiver = rig_begin(r, 1);
+    for (int i = 0; i < PATIENCE && last < BACKLOG; i++) {
+        last = rig_position(r, 1, TURNS) < rig_position(r, 1, TURNS + 1) ? rig_position(r, 1, TURNS) : rig_position(r, 1, TURNS + 1);
+        last = rig_position(r, 1, TURNS + 2) < last ? rig_position(r, 1, TURNS + 2) : last;
+        usleep(10000);
+    }
+    rig_end(archiver);
+    r->source->ops = real_ops;
+    ck_assert_int_eq(last, BACKLOG);
+    ck_assert_int_eq(rig_position(r, 1, 0), 0);
+}
+END_TEST
+
+int
+main(void)
+{
+    TCase *tests = tcase_create("capture turns");
+
+    tcase_add_checked_fixture(tests, setup, teardown);
+    tcase_set_timeout(tests, 120);
+    tcase_add_test(tests, a_backlog_of_many_partitions_becomes_one_cut_each_although_all_at_once_would_not_fit);
+    tcase_add_test(tests, a_partition_with_little_to_catch_up_with_does_not_wait);
+    tcase_add_test(tests, nobody_waits_for_ever_for_those_that_do_not_get_on);
+    return ck_hv_run("capture turns", tests);
+}
