@@ -29,10 +29,7 @@ struct hv_board {
         const hv_reload *reload;
         const hv_heart *snapshots;
         hv_trouble_facts trouble;
-        struct {
-            unsigned status;
-            uint64_t count;
-        } answers[HV_BOARD_STATUSES];
+        hv_answer_count answers[HV_BOARD_STATUSES];
         size_t answer_count;
     } locked;
 };

@@ -69,6 +69,12 @@ typedef struct hv_process_facts {
 
 enum { HV_BOARD_THREADS = 96, HV_BOARD_STATUSES = 8 };
 
+/* How often the HTTP server has answered with one status. */
+typedef struct hv_answer_count {
+    unsigned status;
+    uint64_t count;
+} hv_answer_count;
+
 typedef struct hv_service_facts {
     const hv_options *options;
     hv_service_phase phase;
@@ -87,10 +93,7 @@ typedef struct hv_service_facts {
     bool has_store;
     hv_storage_meter_facts store;
     hv_trouble_facts trouble;
-    struct {
-        unsigned status;
-        uint64_t count;
-    } answers[HV_BOARD_STATUSES];
+    hv_answer_count answers[HV_BOARD_STATUSES];
     size_t answer_count;
     hv_process_facts process;
 } hv_service_facts;
