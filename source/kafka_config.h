@@ -39,8 +39,6 @@ typedef struct hv_kafka_config {
     uint64_t queue_bytes;               /* memory that fetched events may take, all partitions together; 0: 64 MiB */
     const char *const *extra;           /* further librdkafka properties, name and value alternating; for tests and experts */
     size_t extra_count;                 /* names and values together, so an even number */
-    int fetch_wait_ms;                  /* how long a broker waits for events before it answers that there are none; 0: 100 */
-    int fetch_least_bytes;              /* it does not answer before that with less; 0: 1 */
     int stall_ms;                       /* connect anew if a partition has more but nothing comes for so long; 0: 60000 */
     void (*log)(void *arg, int level,
                 const char *text);    /* librdkafka's own log (syslog levels), from any thread; NULL: dropped */

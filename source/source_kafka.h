@@ -36,7 +36,6 @@ typedef struct hv_kafka_settings {
     char *group;
     uint64_t queue_bytes;
     int stall_ms;
-    int fetch_wait_ms, fetch_least_bytes;
     void (*log)(void *arg, int level, const char *text);
     void *log_arg;
 } hv_kafka_settings;

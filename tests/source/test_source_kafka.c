@@ -805,35 +805,6 @@ START_TEST(a_connection_string_tells_where_to_connect_how_and_for_which_hub)
 }
 END_TEST
 
-static long long
-number_of(const rd_kafka_conf_t *conf, const char *name)
-{
-    char value[32];
-    size_t size = sizeof value;
-
-    ck_assert_int_eq(rd_kafka_conf_get(conf, name, value, &size), RD_KAFKA_CONF_OK);
-    return strtoll(value, NULL, 10);
-}
-
-START_TEST(who_is_not_in_a_hurry_lets_brokers_wait_for_more_before_they_answer)
-{
-    hv_kafka_config hurried = {.bootstrap = "127.0.0.1:1"};
-    hv_kafka_config unhurried = {.bootstrap = "127.0.0.1:1", .fetch_wait_ms = 1000, .fetch_least_bytes = 65536};
-    rd_kafka_conf_t *conf = NULL;
-
-    for (int i = 0; i < 2; i++) {
-        ck_hv_ok(hv_source_kafka_open(i == 0 ? &hurried : &unhurried, &source, &err));
-        hv_kafka *k = (hv_kafka *)source;
-        ck_hv_ok(hv_kafka_conf_make(&k->settings, &k->locked.conn->credentials, &conf, &err));
-        ck_assert_int_eq(number_of(conf, "fetch.wait.max.ms"), i == 0 ? 100 : 1000);
-        ck_assert_int_eq(number_of(conf, "fetch.min.bytes"), i == 0 ? 1 : 65536);
-        rd_kafka_conf_destroy(conf);
-        hv_source_close(source);
-        source = NULL;
-    }
-}
-END_TEST
-
 START_TEST(a_connection_string_for_one_hub_is_not_used_for_others)
 {
     static const char *const fitting[] = {"orders"}, *const other[] = {"orders", "payments"};
@@ -996,7 +967,6 @@ main(void)
     tcase_add_test(tests, a_password_changed_in_its_file_is_taken_over_after_a_refusal);
     tcase_add_test(tests, a_connection_string_tells_where_to_connect_how_and_for_which_hub);
     tcase_add_test(tests, a_connection_string_for_one_hub_is_not_used_for_others);
-    tcase_add_test(tests, who_is_not_in_a_hurry_lets_brokers_wait_for_more_before_they_answer);
     tcase_add_test(tests, a_bad_connection_string_is_refused_with_its_file_and_without_its_content);
     tcase_add_test(tests, contradictions_in_the_configuration_are_refused);
     tcase_add_test(tests, a_token_is_asked_for_while_nobody_polls_and_again_after_a_failure);
