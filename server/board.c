@@ -198,14 +198,16 @@ hv_board_answered(hv_board *board, unsigned status)
 static void
 read_threads(const hv_board *board, hv_service_facts *facts)
 {
+    int64_t limit_ms = board->options->archiver_stall_limit_ms;
     size_t count = hv_archiver_stalled(board->locked.archiver, -1, facts->threads, HV_BOARD_THREADS - 1);
 
     facts->thread_count = count < HV_BOARD_THREADS - 1 ? count : HV_BOARD_THREADS - 1;
     if (board->locked.snapshots != NULL)
         facts->threads[facts->thread_count++] = (hv_archiver_thread){.name = "snapshots-0",
             .silent_ms = hv_heart_silent_ms(board->locked.snapshots, hv_clock_boot_ms())};
-    for (size_t t = 0; t < facts->thread_count; t++)
-        facts->stalled_count += facts->threads[t].silent_ms > board->options->archiver_stall_limit_ms;
+    facts->stalled_count = hv_archiver_stalled(board->locked.archiver, limit_ms, NULL, 0);
+    if (board->locked.snapshots != NULL)
+        facts->stalled_count += facts->threads[facts->thread_count - 1].silent_ms > limit_ms;
 }
 
 static hv_rc

@@ -67,7 +67,7 @@ typedef struct hv_process_facts {
     int64_t resident_bytes, virtual_bytes, open_fds, max_fds;
 } hv_process_facts;
 
-enum { HV_BOARD_THREADS = 96, HV_BOARD_STATUSES = 8 };
+enum { HV_BOARD_THREADS = 256, HV_BOARD_STATUSES = 8 };
 
 /* How often the HTTP server has answered with one status. */
 typedef struct hv_answer_count {
@@ -86,7 +86,7 @@ typedef struct hv_service_facts {
     bool has_archiver;                  /* the next block is known */
     hv_archiver_totals totals;
     hv_archiver_state state;
-    hv_archiver_thread threads[HV_BOARD_THREADS];       /* all; those that wait for work are silent for 0 */
+    hv_archiver_thread threads[HV_BOARD_THREADS];       /* all, if there are no more; those that wait for work are silent for 0 */
     size_t thread_count, stalled_count;
     hv_histogram_facts index_commit;
     hv_reload_facts reload;

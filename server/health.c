@@ -40,6 +40,8 @@ add_phase(hv_health_reasons *reasons, const hv_service_facts *facts)
         if (!facts->met)
             add(reasons, "%s", facts->has_archiver && facts->state.discovered && facts->group ? "waiting for the group to give us our share" :
                 "waiting for the source to tell its hubs");
+        else if (!facts->has_archiver)
+            add(reasons, "capture has ended");
         break;
     }
 }

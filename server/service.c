@@ -201,7 +201,8 @@ hv_service_run(const hv_service_config *config, hv_archiver_totals *ret, hv_err 
     hv_board_phase(board, HV_PHASE_CAPTURING);
     hv_service_watch_run(&(hv_service_watch){.config = config, .archiver = archiver, .index = vault->index, .supervision = supervision,
         .board = board, .reload = reload, .group = made.memberships != NULL, .began_boot_ms = began_ms});
-    hv_board_archiver(board, NULL, NULL, false);
+    hv_board_phase(board, HV_PHASE_STOPPING);
+    hv_board_archiver(board, NULL, NULL, made.memberships != NULL);
     rc = hv_archiver_join(archiver, ret, err);
     if (config->once)
         hv_snapshots_take(snapshots);

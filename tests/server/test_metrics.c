@@ -200,6 +200,15 @@ START_TEST(each_reason_not_to_be_ready_is_told_alone)
 }
 END_TEST
 
+START_TEST(a_capture_that_has_ended_by_itself_is_not_ready)
+{
+    facts.has_archiver = false;
+    hv_health_reasons reasons = hv_health_reasons_of(&facts);
+    ck_assert_uint_eq(reasons.count, 1);
+    ck_assert_str_eq(reasons.texts[0], "capture has ended");
+}
+END_TEST
+
 START_TEST(without_memory_they_say_so)
 {
     unsigned failed = 0;
@@ -235,6 +244,7 @@ main(void)
     tcase_add_test(tests, a_histogram_ends_with_all_and_seconds_are_the_unit);
     tcase_add_test(tests, status_names_what_is_wrong_and_keeps_to_json);
     tcase_add_loop_test(tests, each_reason_not_to_be_ready_is_told_alone, 0, sizeof unready / sizeof *unready);
+    tcase_add_test(tests, a_capture_that_has_ended_by_itself_is_not_ready);
     tcase_add_test(tests, without_memory_they_say_so);
     return ck_hv_run("metrics", tests);
 }
