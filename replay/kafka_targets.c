@@ -15,6 +15,7 @@
 
 typedef struct known_topic {
     char name[HV_HUB_SIZE];
+    rd_kafka_topic_t *handle;           /* of the producer */
     int32_t partitions;
 } known_topic;
 
@@ -29,7 +30,7 @@ struct hv_kafka_targets {
     known_topic *topics;
     size_t topic_count, topic_room;
     hv_kafka_target *targets;
-    size_t target_count, target_room;
+    size_t target_count, target_room, read_count;       /* of the first ones the positions are known */
     source *sources;
     size_t source_count, source_room;
     size_t last;                        /* source that was asked for last */
@@ -53,6 +54,8 @@ hv_kafka_targets_free(hv_kafka_targets *targets)
 {
     if (targets == NULL)
         return;
+    for (size_t i = 0; i < targets->topic_count; i++)
+        rd_kafka_topic_destroy(targets->topics[i].handle);
     free(targets->topics);
     free(targets->targets);
     free(targets->sources);
@@ -139,21 +142,43 @@ count_partitions(hv_kafka_targets *targets, const char *name, int32_t *ret, hv_e
 }
 
 static hv_rc
-need_topic(hv_kafka_targets *targets, const char *name, int32_t *partitions, hv_err *err)
+need_topic(hv_kafka_targets *targets, const char *name, const known_topic **ret, hv_err *err)
 {
+    int32_t partitions = 0;
+
     for (size_t i = 0; i < targets->topic_count; i++)
         if (strcmp(targets->topics[i].name, name) == 0) {
-            *partitions = targets->topics[i].partitions;
+            *ret = &targets->topics[i];
             return HV_OK;
         }
-    hv_rc rc = count_partitions(targets, name, partitions, err);
+    hv_rc rc = count_partitions(targets, name, &partitions, err);
     if (rc != HV_OK)
         return rc;
     if (!hv_array_room(&targets->topics, targets->topic_count, &targets->topic_room, sizeof *targets->topics))
         return hv_err_set(err, HV_NOMEM, "no memory for %zu topics", targets->topic_count + 1);
-    known_topic *added = &targets->topics[targets->topic_count++];
-    *added = (known_topic){.partitions = *partitions};
+    known_topic *added = &targets->topics[targets->topic_count];
+    *added = (known_topic){.handle = rd_kafka_topic_new(targets->config.producer->rk, name, NULL), .partitions = partitions};
+    if (added->handle == NULL)
+        return hv_err_set(err, HV_NOMEM, "no memory for topic '%s'", name);
     memcpy(added->name, name, strlen(name));
+    targets->topic_count++;
+    *ret = added;
+    return HV_OK;
+}
+
+/*
+ * Left to itself, librdkafka looks for the leaders of a producer's topics once in a second, and sends nothing before. One exchange for
+ * all topics. (The consumer was asked first, because a producer's question makes a topic that is not there where the service allows that.)
+ */
+static hv_rc
+find_leaders(const hv_kafka_targets *targets, hv_err *err)
+{
+    const struct rd_kafka_metadata *answer = NULL;
+
+    rd_kafka_resp_err_t code = rd_kafka_metadata(targets->config.producer->rk, 0, NULL, &answer, timeout_of(targets));
+    if (code != RD_KAFKA_RESP_ERR_NO_ERROR)
+        return hv_err_set(err, hv_kafka_client_rc(code), "ask where events are sent to: %s", rd_kafka_err2str(code));
+    rd_kafka_metadata_destroy(answer);
     return HV_OK;
 }
 
@@ -230,10 +255,14 @@ check_answer(const hv_kafka_targets *targets, rd_kafka_resp_err_t code, hv_err *
                       rd_kafka_err2str(code));
 }
 
-/* Of all targets from `first` on, in one exchange. */
-static hv_rc
-read_committed(hv_kafka_targets *targets, size_t first, hv_err *err)
+/* Of all targets that were not read yet, in one exchange. */
+hv_rc
+hv_kafka_targets_read(hv_kafka_targets *targets, hv_err *err)
 {
+    size_t first = targets->read_count;
+
+    if (first == targets->target_count)
+        return HV_OK;
     rd_kafka_topic_partition_list_t *list = rd_kafka_topic_partition_list_new((int)(targets->target_count - first));
 
     if (list == NULL)
@@ -250,24 +279,26 @@ read_committed(hv_kafka_targets *targets, size_t first, hv_err *err)
             rc = take_positions(targets, i, hv_slice_of(entry->metadata != NULL ? entry->metadata : "", entry->metadata_size), err);
     }
     rd_kafka_topic_partition_list_destroy(list);
+    if (rc == HV_OK)
+        targets->read_count = targets->target_count;
     return rc;
 }
 
 /* ---- targets ---- */
 
 static hv_rc
-need_target(hv_kafka_targets *targets, const char *topic, int32_t partition, size_t *ret, hv_err *err)
+need_target(hv_kafka_targets *targets, const known_topic *topic, int32_t partition, size_t *ret, hv_err *err)
 {
     for (size_t i = 0; i < targets->target_count; i++)
-        if (targets->targets[i].partition == partition && strcmp(targets->targets[i].topic, topic) == 0) {
+        if (targets->targets[i].partition == partition && targets->targets[i].handle == topic->handle) {
             *ret = i;
             return HV_OK;
         }
     if (!hv_array_room(&targets->targets, targets->target_count, &targets->target_room, sizeof *targets->targets))
         return hv_err_set(err, HV_NOMEM, "no memory for %zu targets", targets->target_count + 1);
     hv_kafka_target *added = &targets->targets[targets->target_count];
-    *added = (hv_kafka_target){.partition = partition};
-    memcpy(added->topic, topic, strlen(topic));
+    *added = (hv_kafka_target){.handle = topic->handle, .partition = partition};
+    memcpy(added->topic, topic->name, strlen(topic->name));
     *ret = targets->target_count++;
     return HV_OK;
 }
@@ -276,19 +307,20 @@ static hv_rc
 add_source(hv_kafka_targets *targets, const hv_partition *from, hv_err *err)
 {
     const hv_sink_kafka_config *config = targets->config.sink;
-    char topic[HV_HUB_SIZE];
-    int32_t partitions = 0, to = hv_kafka_topic_partition(config, from->number);
+    char name[HV_HUB_SIZE];
+    const known_topic *topic;
+    int32_t to = hv_kafka_topic_partition(config, from->number);
     size_t target;
 
-    hv_rc rc = hv_kafka_topic_name(config, from->hub, topic, err);
+    hv_rc rc = hv_kafka_topic_name(config, from->hub, name, err);
     if (rc == HV_OK)
-        rc = need_topic(targets, topic, &partitions, err);
+        rc = need_topic(targets, name, &topic, err);
     if (rc != HV_OK)
         return rc;
-    if (to < 0 || to >= partitions)
+    if (to < 0 || to >= topic->partitions)
         return hv_err_set(err, HV_USAGE,
                           "topic '%s' of the target has %" PRId32 " partitions, so partition %" PRId32 " of hub '%s' does not "
-                          "fit; map it to another one, or give the topic more", topic, partitions, from->number, from->hub);
+                          "fit; map it to another one, or give the topic more", name, topic->partitions, from->number, from->hub);
     rc = need_target(targets, topic, to, &target, err);
     return rc == HV_OK ? put_source(targets, from, target, 0, err) : rc;
 }
@@ -296,15 +328,13 @@ add_source(hv_kafka_targets *targets, const hv_partition *from, hv_err *err)
 hv_rc
 hv_kafka_targets_add(hv_kafka_targets *targets, const hv_sink_source *sources, size_t count, bool also_empty, hv_err *err)
 {
-    size_t before = targets->target_count;
+    size_t before = targets->topic_count;
     hv_rc rc = HV_OK;
 
     for (size_t i = 0; rc == HV_OK && i < count; i++)
         if (also_empty || !sources[i].empty)
             rc = add_source(targets, &sources[i].partition, err);
-    if (rc == HV_OK && targets->target_count > before)
-        rc = read_committed(targets, before, err);
-    return rc;
+    return rc == HV_OK && targets->topic_count > before ? find_leaders(targets, err) : rc;
 }
 
 hv_rc
@@ -317,6 +347,8 @@ hv_kafka_targets_find(hv_kafka_targets *targets, const hv_partition *from, hv_ka
     if (!found) {
         hv_sink_source late = {.partition = *from};     /* it joined in while following */
         hv_rc rc = hv_kafka_targets_add(targets, &late, 1, true, err);
+        if (rc == HV_OK)
+            rc = hv_kafka_targets_read(targets, err);
         if (rc != HV_OK)
             return rc;
         at = place_of(targets, from, &found);

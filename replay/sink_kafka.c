@@ -182,13 +182,16 @@ kafka_begin(hv_sink *sink, hv_sink_start *start, hv_err *err)
     hv_rc rc = open_producer(kafka, err);
     if (rc == HV_OK)
         rc = open_group(kafka, err);
-    if (rc == HV_OK)
-        rc = take_over(kafka, err);
     config.group = kafka->group;
+    config.producer = kafka->producer;
     if (rc == HV_OK)
         rc = hv_kafka_targets_new(&config, &kafka->targets, err);
     if (rc == HV_OK)
         rc = hv_kafka_targets_add(kafka->targets, start->sources, start->source_count, start->live || kafka->mapping.map != NULL, err);
+    if (rc == HV_OK)
+        rc = take_over(kafka, err);     /* not before: a topic that does not fit ends nobody's replay */
+    if (rc == HV_OK)
+        rc = hv_kafka_targets_read(kafka->targets, err);
     if (rc == HV_OK && kafka->mapping.map != NULL)
         rc = hv_kafka_mapping_begin(&kafka->mapping, kafka->targets, kafka->group, start, kafka->config.id, !kafka->config.no_transactions,
                                     kafka->config.timeout_ms, err);
@@ -347,7 +350,7 @@ produce(kafka_sink *kafka, const hv_kafka_target *target, const hv_event *event,
     if (event->header_count > 0 && (headers = headers_of(event)) == NULL)
         return RD_KAFKA_RESP_ERR__FAIL;
     rd_kafka_resp_err_t code = rd_kafka_producev(
-        kafka->producer->rk, RD_KAFKA_V_TOPIC(target->topic), RD_KAFKA_V_PARTITION(target->partition),
+        kafka->producer->rk, RD_KAFKA_V_RKT(target->handle), RD_KAFKA_V_PARTITION(target->partition),
         RD_KAFKA_V_MSGFLAGS(RD_KAFKA_MSG_F_COPY), RD_KAFKA_V_KEY(changeable(event->key), event->key.len),
         RD_KAFKA_V_VALUE(changeable(event->value), event->value.len), RD_KAFKA_V_TIMESTAMP(timestamp_ms),
         RD_KAFKA_V_OPAQUE(mark), RD_KAFKA_V_HEADERS(headers), RD_KAFKA_V_END);

@@ -474,27 +474,90 @@ END_TEST
 
 /* ---- exchanges ---- */
 
-static atomic_int offset_fetches;
+/* What the debug log of all handles tells; each line is written before the call that it belongs to returns. */
+typedef struct exchanges {
+    atomic_int offset_fetches, metadata_wanted, producer_ids;
+    atomic_int first_fetch_after_ids, first_produce_after_metadata;     /* how many there were by then; -1: not sent yet */
+} exchanges;
+
+static exchanges seen;
 
 static void
-count_fetches(void *arg, int level, const char *text)
+note_first(atomic_int *first, int value)
+{
+    int none = -1;
+
+    (void)atomic_compare_exchange_strong(first, &none, value);
+}
+
+static void
+note_exchange(void *arg, int level, const char *text)
 {
     (void)arg;
     (void)level;
-    if (strstr(text, "Sent OffsetFetchRequest") != NULL)
-        atomic_fetch_add(&offset_fetches, 1);
+    if (strstr(text, "Sent OffsetFetchRequest") != NULL) {
+        atomic_fetch_add(&seen.offset_fetches, 1);
+        note_first(&seen.first_fetch_after_ids, atomic_load(&seen.producer_ids));
+    }
+    if (strstr(text, "Received InitProducerIdResponse") != NULL)
+        atomic_fetch_add(&seen.producer_ids, 1);
+    if (strstr(text, "Request metadata for") != NULL && strstr(text, "application requested") != NULL)
+        atomic_fetch_add(&seen.metadata_wanted, 1);
+    if (strstr(text, "Sent ProduceRequest") != NULL)
+        note_first(&seen.first_produce_after_metadata, atomic_load(&seen.metadata_wanted));
+}
+
+static void
+watch(void)
+{
+    static const char *const debug[] = {"debug", "protocol,metadata"};
+
+    atomic_store(&seen.first_fetch_after_ids, -1);
+    atomic_store(&seen.first_produce_after_metadata, -1);
+    to_broker.log = note_exchange;
+    to_broker.extra = debug;
+    to_broker.extra_count = 2;
+}
+
+static void
+run_and_watch(const hv_sink_kafka_config *config)
+{
+    watch();
+    ck_hv_ok(run(config, &(hv_replay_request){.limit = 0}));
 }
 
 START_TEST(positions_of_all_partitions_are_read_in_one_exchange)
 {
-    static const char *const debug[] = {"debug", "protocol"};
-    hv_sink_kafka_config config = {.id = "a", .no_transactions = true};
+    run_and_watch(&(hv_sink_kafka_config){.id = "a", .no_transactions = true});
+    ck_assert_int_eq(atomic_load(&seen.offset_fetches), 1);
+}
+END_TEST
 
-    to_broker.log = count_fetches;
-    to_broker.extra = debug;
-    to_broker.extra_count = 2;
-    ck_hv_ok(run(&config, &(hv_replay_request){.limit = 0}));
-    ck_assert_int_eq(atomic_load(&offset_fetches), 1);
+/* Else an earlier producer of the same id could commit behind the back of what was read. */
+START_TEST(positions_are_read_only_when_an_earlier_producer_is_fenced)
+{
+    run_and_watch(&(hv_sink_kafka_config){.id = "a"});
+    ck_assert_int_eq(atomic_load(&seen.first_fetch_after_ids), 1);
+}
+END_TEST
+
+/* The consumer asks whether the topic is there, the producer where its partitions are: librdkafka by itself would after up to a second. */
+START_TEST(the_producer_knows_its_leaders_before_the_first_event)
+{
+    run_and_watch(&(hv_sink_kafka_config){.id = "a", .no_transactions = _i == 1});
+    ck_assert_int_eq(atomic_load(&seen.first_produce_after_metadata), 2);
+}
+END_TEST
+
+/* Whoever runs under that id goes on undisturbed. */
+START_TEST(a_topic_that_does_not_fit_fences_nobody)
+{
+    hv_sink_kafka_config config = {.id = "a", .topic = "small"};
+
+    mock_broker_topic(broker, "small", 1);
+    watch();
+    ck_hv_fails(HV_USAGE, run(&config, &(hv_replay_request){.limit = 0}));
+    ck_assert_int_eq(atomic_load(&seen.producer_ids), 0);
 }
 END_TEST
 
@@ -676,6 +739,9 @@ main(void)
     tcase_add_test(tests, an_id_is_checked);
     tcase_add_test(tests, a_service_that_cannot_be_reached_is_said_so_in_time);
     tcase_add_test(tests, positions_of_all_partitions_are_read_in_one_exchange);
+    tcase_add_test(tests, positions_are_read_only_when_an_earlier_producer_is_fenced);
+    tcase_add_loop_test(tests, the_producer_knows_its_leaders_before_the_first_event, 0, 2);
+    tcase_add_test(tests, a_topic_that_does_not_fit_fences_nobody);
     tcase_add_loop_test(tests, the_map_says_which_offset_each_event_got, 0, 2);
     tcase_add_test(tests, a_run_that_goes_on_completes_the_map_and_one_without_the_file_is_refused);
     tcase_add_test(tests, positions_come_back_as_they_were_written);
