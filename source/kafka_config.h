@@ -39,6 +39,9 @@ typedef struct hv_kafka_config {
     uint64_t queue_bytes;               /* memory that fetched events may take, all partitions together; 0: 64 MiB */
     const char *const *extra;           /* further librdkafka properties, name and value alternating; for tests and experts */
     size_t extra_count;                 /* names and values together, so an even number */
+    int fetch_wait_ms;                  /* how long a broker may wait for events before it answers that there are none; 0: 100. With more,
+                                         * questions and commits go over a second connection, see source_drivers.h */
+    int fetch_least_bytes;              /* before that time it does not answer with less; 0: 1 */
     int stall_ms;                       /* connect anew if a partition has more but nothing comes for so long; 0: 60000 */
     void (*log)(void *arg, int level,
                 const char *text);    /* librdkafka's own log (syslog levels), from any thread; NULL: dropped */

@@ -9,8 +9,14 @@
 #include "source/membership.h"
 #include "source/source.h"
 
-/* Copies the config. Connects in the background: a broker that cannot be reached shows up as trouble in poll and as
- * HV_UNAVAILABLE of the questions. HV_USAGE, HV_NOT_FOUND (a secret's file), HV_IO, HV_NOMEM. */
+/*
+ * Copies the config. Connects in the background: a broker that cannot be reached shows up as trouble in poll and as
+ * HV_UNAVAILABLE of the questions. HV_USAGE, HV_NOT_FOUND (a secret's file), HV_IO, HV_NOMEM.
+ *
+ * Reading has a connection (a librdkafka handle), which is there from now on. Commits have a second one, opened at the first of them. A
+ * broker answers one connection in order, so a question waits there until the fetch before it has been answered: where that may take longer than usual
+ * (config->fetch_wait_ms), hubs, watermarks and hub_policy go over the second connection too, and the first of them opens it.
+ */
 hv_rc hv_source_kafka_open(const hv_kafka_config *config, hv_source **ret, hv_err *err) HV_MUST_USE;
 
 /* Other globs for what hubs() lists from now on; nothing changes for hubs that are read already. Any thread. HV_NOMEM, and nothing has

@@ -192,6 +192,7 @@ upkeep(hv_kafka *k)
 
     trouble(k, hv_kafka_serve_waiting(k, &err), &err);
     hv_kafka_serve_commits(k, false);
+    hv_kafka_asker_serve(k);
     if (k->poll.auth_failed || atomic_exchange(&k->refresh, false)) {
         k->poll.auth_failed = false;
         (void)hv_kafka_refresh_credentials(k);
@@ -348,7 +349,7 @@ kafka_close(hv_source *source)
     hv_kafka_watch_stop(k);
     if (k->locked.conn != NULL) {
         hv_kafka_serve_commits(k, true);
-        hv_kafka_close_committer(k);
+        hv_kafka_asker_drop(k);
         release_current(k);
         hv_kafka_drop_batch(k, NULL, 0);
         hv_kafka_drop_topics(k);
@@ -434,7 +435,7 @@ hv_source_kafka_open(const hv_kafka_config *config, hv_source **ret, hv_err *err
         rc = hv_kafka_owner_new(k, &k->owner, err);
     }
     if (rc == HV_OK)
-        rc = hv_kafka_conn_open(k, &k->locked.conn, err);
+        rc = hv_kafka_conn_open(k, true, &k->locked.conn, err);
     if (rc == HV_OK)
         rc = set_location(k, err);
     if (rc == HV_OK)

@@ -2,8 +2,8 @@
  * Inside of the Kafka driver: what its files share. Nobody else includes this, except tests of the parts.
  *
  * Threads. The poll thread owns everything but what stands under a lock: it alone changes the table of assigned partitions,
- * replaces the connection, converts events. The watch thread reads the table under `lock`, and asks for a new connection by a flag.
- * Questions come from any thread and hold a reference to the connection while they ask. librdkafka's own threads call back for
+ * replaces the reading connection, converts events. The watch thread reads the table under `lock`, and asks for a new connection by a flag.
+ * Questions come from any thread and hold a reference to their connection while they ask (source_kafka_asker.c). librdkafka's own threads call back for
  * tokens and logs.
  */
 #ifndef HV_SOURCE_SOURCE_KAFKA_H
@@ -36,6 +36,8 @@ typedef struct hv_kafka_settings {
     char *group;
     uint64_t queue_bytes;
     int stall_ms;
+    int fetch_wait_ms, fetch_least_bytes;
+    bool patient;                       /* fetches wait long, so nothing else may wait behind them */
     void (*log)(void *arg, int level, const char *text);
     void *log_arg;
 } hv_kafka_settings;
@@ -145,7 +147,10 @@ typedef struct hv_kafka {
     pthread_mutex_t lock;
     pthread_cond_t watch_wakes;
     struct {                            /* touched only while holding `lock`; the poll thread may read the table without */
-        hv_kafka_conn *conn;
+        hv_kafka_conn *conn;            /* for reading */
+        hv_kafka_conn *asker;           /* for commits, and perhaps questions; NULL: not opened yet */
+        int64_t asker_since_ms;         /* CLOCK_BOOTTIME */
+        bool asker_failed;              /* its last question did */
         hv_kafka_hub **hubs;            /* by name */
         size_t hub_count, hub_room;
         bool closing;
@@ -159,7 +164,6 @@ typedef struct hv_kafka {
         size_t header_room;
         uint64_t bytes_since_wake;
         int64_t last_commit_ms;
-        hv_kafka_conn *committer;
         struct {                        /* hub of a topic object, so that no event costs a comparison of names */
             const rd_kafka_topic_t *topic;
             hv_kafka_hub *hub;
@@ -172,7 +176,6 @@ typedef struct hv_kafka {
         size_t waiting;                 /* entries in HV_KAFKA_WAITING */
         bool commits_due;
         bool auth_failed;               /* since credentials were read last */
-        bool ignore_errors;             /* they are those of the committer */
     } poll;
 
     pthread_t watcher;
@@ -190,17 +193,31 @@ hv_rc hv_kafka_owner_new(struct hv_kafka *k, hv_kafka_owner **ret, hv_err *err) 
 /* Waits a moment for connections to end; from now on no callback reaches the source. Accepts NULL. */
 void hv_kafka_owner_leave(hv_kafka_owner *owner);
 
-/* Connects, or rather begins to. */
-hv_rc hv_kafka_conn_open(hv_kafka *k, hv_kafka_conn **ret, hv_err *err) HV_MUST_USE;
-/* The present connection, with a reference; release when done. */
+/* Connects, or rather begins to. Errors of one that reads are told by poll; of another one what was asked for fails. Any thread. */
+hv_rc hv_kafka_conn_open(hv_kafka *k, bool reads, hv_kafka_conn **ret, hv_err *err) HV_MUST_USE;
+/* The present connection for reading, with a reference; release when done. */
 hv_kafka_conn *hv_kafka_conn_hold(hv_kafka *k);
 void hv_kafka_conn_release(hv_kafka_conn *conn);
 HV_DEFINE_AUTO(hv_kafka_conn, hv_kafka_conn_release);
-/* Replaces the connection, and goes on with every partition where it stands. Poll thread, with no record lent: one that is held
+/* Replaces the reading connection, and goes on with every partition where it stands. Poll thread, with no record lent: one that is held
  * keeps librdkafka from ending its threads, and so the old connection from going. */
 hv_rc hv_kafka_reconnect(hv_kafka *k, hv_err *err) HV_MUST_USE;
 /* Takes over a password that was changed in its file; false if it was not. Poll thread. */
 bool hv_kafka_refresh_credentials(hv_kafka *k);
+
+/* ---- the asker: a second connection, made when it is wanted ---- */
+
+/* With a reference. HV_UNAVAILABLE: it cannot be made now. HV_NOMEM. Any thread. */
+hv_rc hv_kafka_asker_hold(hv_kafka *k, hv_kafka_conn **ret, hv_err *err) HV_MUST_USE;
+/* What questions go over: the asker if fetches wait long, else the connection for reading. */
+hv_rc hv_kafka_ask_hold(hv_kafka *k, hv_kafka_conn **ret, hv_err *err) HV_MUST_USE;
+/* How a question over it ended; returns that. An asker that fails is replaced. */
+hv_rc hv_kafka_asked(hv_kafka *k, const hv_kafka_conn *conn, hv_rc rc);
+/* Throws away what librdkafka has to tell on it. Poll thread. */
+void hv_kafka_asker_serve(hv_kafka *k);
+/* What is under way on it ends well; whoever comes next gets another one, with the secret of then. Any thread. */
+void hv_kafka_asker_drop(hv_kafka *k);
+
 /* Makes sleeping fetch threads look at their queues again. Poll thread. */
 void hv_kafka_wake_fetchers(hv_kafka *k);
 
@@ -272,7 +289,6 @@ hv_rc hv_kafka_hub_policy(hv_source *source, const char *hub, int timeout_ms, hv
 void hv_kafka_commit(hv_source *source, const char *hub, int32_t partition, int64_t next_offset);
 /* Sends what is due, at most every few seconds unless `now`. */
 void hv_kafka_serve_commits(hv_kafka *k, bool now);
-void hv_kafka_close_committer(hv_kafka *k);
 
 /* ---- the watch thread ---- */
 

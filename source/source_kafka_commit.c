@@ -1,5 +1,5 @@
 /*
- * Courtesy commits go over a connection of their own, opened at the first one: an offset commit that waits for its coordinator
+ * Courtesy commits go over the second connection (source_kafka_asker.c): an offset commit that waits for its coordinator
  * keeps librdkafka from starting newly assigned partitions of the same handle (wait_commit_cnt in rdkafka_assignment.c), and
  * courtesy must not stop duty. They are collected and sent as one request every few seconds; Event Hubs allows 4 a second and
  * partition.
@@ -71,6 +71,7 @@ commit_last(rd_kafka_t *rk, rd_kafka_topic_partition_list_t *list)
 void
 hv_kafka_serve_commits(hv_kafka *k, bool now)
 {
+    HV_AUTO(hv_kafka_conn_release) hv_kafka_conn *asker = NULL;
     hv_err ignored;
 
     if (!k->poll.commits_due || (!now && hv_clock_boot_ms() < k->poll.last_commit_ms + COMMIT_EVERY_MS))
@@ -78,23 +79,11 @@ hv_kafka_serve_commits(hv_kafka *k, bool now)
     k->poll.last_commit_ms = hv_clock_boot_ms();
     k->poll.commits_due = false;
     rd_kafka_topic_partition_list_t *list = collect(k);
-    if (list->cnt > 0 && (k->poll.committer != NULL || hv_kafka_conn_open(k, &k->poll.committer, &ignored) == HV_OK)) {
-        k->poll.ignore_errors = true;
-        rd_kafka_message_t *message;
-        while ((message = rd_kafka_consumer_poll(k->poll.committer->rk, 0)) != NULL)
-            rd_kafka_message_destroy(message);
-        k->poll.ignore_errors = false;
+    if (list->cnt > 0 && hv_kafka_asker_hold(k, &asker, &ignored) == HV_OK) {
         if (now)
-            commit_last(k->poll.committer->rk, list);
+            commit_last(asker->rk, list);
         else
-            (void)rd_kafka_commit(k->poll.committer->rk, list, 1);
+            (void)rd_kafka_commit(asker->rk, list, 1);
     }
     rd_kafka_topic_partition_list_destroy(list);
-}
-
-void
-hv_kafka_close_committer(hv_kafka *k)
-{
-    hv_kafka_conn_release(k->poll.committer);
-    k->poll.committer = NULL;
 }

@@ -25,6 +25,7 @@
 #define MIB (1024 * KIB)
 
 static const uint64_t default_queue_bytes = 64 * MIB;
+static const int usual_fetch_wait_ms = 100;
 
 /* ---- copying ---- */
 
@@ -138,6 +139,9 @@ hv_kafka_settings_copy(const hv_kafka_config *config, hv_kafka_settings *ret, hv
         .token_arg = config->token_arg,
         .queue_bytes = config->queue_bytes != 0 ? config->queue_bytes : default_queue_bytes,
         .stall_ms = config->stall_ms > 0 ? config->stall_ms : 60000,
+        .fetch_wait_ms = config->fetch_wait_ms > 0 ? config->fetch_wait_ms : usual_fetch_wait_ms,
+        .fetch_least_bytes = config->fetch_least_bytes > 0 ? config->fetch_least_bytes : 1,
+        .patient = config->fetch_wait_ms > usual_fetch_wait_ms,
         .log = config->log,
         .log_arg = config->log_arg,
     };
@@ -272,7 +276,6 @@ static const property fixed_properties[] = {
     {"topic.metadata.refresh.interval.ms", "60000", false},
     {"topic.metadata.propagation.max.ms", "5000", false},   /* until a hub that is not there is said to be gone */
     {"reconnect.backoff.max.ms", "10000", false},
-    {"fetch.wait.max.ms", "100", false},            /* how late the end of a partition is told */
     {"fetch.error.backoff.ms", "100", false},
     {"fetch.queue.backoff.ms", "10", true},         /* from 2.2.0 */
 };
@@ -365,6 +368,10 @@ set_all(rd_kafka_conf_t *conf, const hv_kafka_settings *settings, const hv_kafka
         rc = set_property(conf, fixed_properties[i].name, fixed_properties[i].value, fixed_properties[i].optional, err);
     if (rc == HV_OK)
         rc = set_budget(conf, &budget, err);
+    if (rc == HV_OK)
+        rc = set_number(conf, "fetch.wait.max.ms", settings->fetch_wait_ms, err);       /* how late the end of a partition is told */
+    if (rc == HV_OK)
+        rc = set_number(conf, "fetch.min.bytes", settings->fetch_least_bytes, err);
     if (rc == HV_OK)
         rc = hv_kafka_set_security(conf, settings, credentials, err);
     for (size_t i = 0; i < settings->extra_count && rc == HV_OK; i += 2)

@@ -157,7 +157,7 @@ on_token_wanted(rd_kafka_t *rk, const char *unused, void *owner)
 /* ---- handles ---- */
 
 static hv_rc
-make_handle(hv_kafka *k, const hv_kafka_credentials *credentials, rd_kafka_t **ret, hv_err *err)
+make_handle(hv_kafka *k, const hv_kafka_credentials *credentials, bool reads, rd_kafka_t **ret, hv_err *err)
 {
     char text[512];
     rd_kafka_conf_t *conf = NULL;
@@ -167,7 +167,8 @@ make_handle(hv_kafka *k, const hv_kafka_credentials *credentials, rd_kafka_t **r
         return rc;
     rd_kafka_conf_set_opaque(conf, k->owner);
     rd_kafka_conf_set_log_cb(conf, on_log);
-    rd_kafka_conf_set_error_cb(conf, hv_kafka_on_error);
+    if (reads)
+        rd_kafka_conf_set_error_cb(conf, hv_kafka_on_error);
     if (k->settings.auth == HV_KAFKA_AUTH_OAUTH) {
         rd_kafka_conf_set_oauthbearer_token_refresh_cb(conf, on_token_wanted);
         rd_kafka_conf_enable_sasl_queue(conf, 1);
@@ -203,7 +204,7 @@ finish_handle(hv_kafka *k, rd_kafka_t *rk, hv_err *err)
 }
 
 hv_rc
-hv_kafka_conn_open(hv_kafka *k, hv_kafka_conn **ret, hv_err *err)
+hv_kafka_conn_open(hv_kafka *k, bool reads, hv_kafka_conn **ret, hv_err *err)
 {
     HV_AUTO(hv_kafka_credentials_clear) hv_kafka_credentials credentials = {0};
     hv_rc rc = hv_kafka_credentials_read(&k->settings, &credentials, err);
@@ -213,7 +214,7 @@ hv_kafka_conn_open(hv_kafka *k, hv_kafka_conn **ret, hv_err *err)
     hv_kafka_conn *conn = calloc(1, sizeof *conn);
     if (conn == NULL)
         return hv_err_set(err, HV_NOMEM, "no memory for a connection");
-    rc = make_handle(k, &credentials, &conn->rk, err);
+    rc = make_handle(k, &credentials, reads, &conn->rk, err);
     if (rc == HV_OK && (rc = finish_handle(k, conn->rk, err)) != HV_OK)
         destroy_handle(conn->rk);
     if (rc != HV_OK) {
@@ -270,7 +271,7 @@ hv_rc
 hv_kafka_reconnect(hv_kafka *k, hv_err *err)
 {
     HV_AUTO(hv_kafka_conn_release) hv_kafka_conn *made = NULL;
-    hv_rc rc = hv_kafka_conn_open(k, &made, err);
+    hv_rc rc = hv_kafka_conn_open(k, true, &made, err);
 
     if (rc != HV_OK)
         return hv_err_prefix(err, "connect anew");
@@ -299,6 +300,7 @@ hv_kafka_refresh_credentials(hv_kafka *k)
     used->password = fresh.password;
     fresh.password = (hv_secret){0};
     hv_kafka_wake_fetchers(k);
+    hv_kafka_asker_drop(k);
     return true;
 }
 

@@ -155,23 +155,32 @@ find_listed(hv_kafka *k, hv_kafka_conn *conn, const char *const *names, size_t n
     return HV_OK;
 }
 
+static hv_rc
+find_hubs(hv_kafka *k, int timeout_ms, hv_source_hub **ret, size_t *count, hv_err *err)
+{
+    HV_AUTO(hv_kafka_conn_release) hv_kafka_conn *conn = NULL;
+    const char *only = k->only_hub;
+    hv_rc rc = hv_kafka_ask_hold(k, &conn, err);
+
+    if (rc != HV_OK)
+        return rc;
+    if (k->settings.hub_count > 0)
+        rc = find_listed(k, conn, (const char *const *)k->settings.hubs, k->settings.hub_count, timeout_ms, ret, count, err);
+    else if (only[0] != '\0')
+        rc = find_listed(k, conn, &only, 1, timeout_ms, ret, count, err);
+    else
+        rc = find_all(k, conn, timeout_ms, ret, count, err);
+    return hv_kafka_asked(k, conn, rc);
+}
+
 hv_rc
 hv_kafka_hubs(hv_source *source, int timeout_ms, hv_source_hub **ret, size_t *count, hv_err *err)
 {
     hv_kafka *k = (hv_kafka *)source;
-    HV_AUTO(hv_kafka_conn_release) hv_kafka_conn *conn = hv_kafka_conn_hold(k);
-    const char *only = k->only_hub;
     hv_source_hub *found = NULL;
     size_t found_count = 0;
-    hv_rc rc;
 
-    if (k->settings.hub_count > 0)
-        rc = find_listed(k, conn, (const char *const *)k->settings.hubs, k->settings.hub_count, timeout_ms, &found,
-                         &found_count, err);
-    else if (only[0] != '\0')
-        rc = find_listed(k, conn, &only, 1, timeout_ms, &found, &found_count, err);
-    else
-        rc = find_all(k, conn, timeout_ms, &found, &found_count, err);
+    hv_rc rc = find_hubs(k, timeout_ms, &found, &found_count, err);
     if (rc != HV_OK)
         return rc;
     rc = hv_kafka_fill_identities(k, found, found_count, timeout_ms, err);

@@ -177,7 +177,7 @@ hv_kafka_on_error(rd_kafka_t *rk, int code, const char *reason, void *owner)
     char hub[HV_HUB_SIZE];
     int32_t partition;
 
-    if (k == NULL || k->poll.ignore_errors)
+    if (k == NULL)
         return;
     if (!hv_kafka_parse_partition(reason, hub, sizeof hub, &partition)) {
         hv_kafka_keep_error(k, (rd_kafka_resp_err_t)code, reason);

@@ -63,18 +63,20 @@ hv_rc
 hv_kafka_watermarks(hv_source *source, hv_source_watermarks *asked, size_t count, int timeout_ms, hv_err *err)
 {
     hv_kafka *k = (hv_kafka *)source;
-    HV_AUTO(hv_kafka_conn_release) hv_kafka_conn *conn = hv_kafka_conn_hold(k);
+    HV_AUTO(hv_kafka_conn_release) hv_kafka_conn *conn = NULL;
     int64_t until = hv_clock_boot_ms() + timeout_ms;
 
     for (size_t i = 0; i < count; i++)
         asked[i].rc = HV_OK;
-    hv_rc rc = ask_offsets(conn, asked, count, EARLIEST, timeout_ms, err);
+    hv_rc rc = hv_kafka_ask_hold(k, &conn, err);
+    if (rc == HV_OK)
+        rc = ask_offsets(conn, asked, count, EARLIEST, timeout_ms, err);
     int64_t left = until - hv_clock_boot_ms();
     if (rc == HV_OK)
         rc = ask_offsets(conn, asked, count, LATEST, left > 1 ? (int)left : 1, err);
     for (size_t i = 0; i < count && rc != HV_OK; i++)
         asked[i].rc = HV_UNAVAILABLE;
-    return rc;
+    return hv_kafka_asked(k, conn, rc);
 }
 
 bool
@@ -186,17 +188,17 @@ hv_rc
 hv_kafka_hub_policy(hv_source *source, const char *hub, int timeout_ms, hv_source_hub_policy *ret, hv_err *err)
 {
     hv_kafka *k = (hv_kafka *)source;
-    HV_AUTO(hv_kafka_conn_release) hv_kafka_conn *conn = hv_kafka_conn_hold(k);
+    HV_AUTO(hv_kafka_conn_release) hv_kafka_conn *conn = NULL;
     int64_t until = hv_clock_boot_ms() + timeout_ms;
-    hv_kafka_found found;
-    hv_rc rc = hv_kafka_find(k, conn, hub, timeout_ms, &found, err);
+    hv_kafka_found found = {0};
 
-    if (rc == HV_OK && !found.has_controller) {
-        *ret = (hv_source_hub_policy){.cleanup = HV_SOURCE_CLEANUP_UNKNOWN, .retention_ms = -1};
-        return HV_OK;
-    }
-    int64_t left = until - hv_clock_boot_ms();
+    hv_rc rc = hv_kafka_ask_hold(k, &conn, err);
     if (rc == HV_OK)
+        rc = hv_kafka_find(k, conn, hub, timeout_ms, &found, err);
+    int64_t left = until - hv_clock_boot_ms();
+    if (rc == HV_OK && found.has_controller)
         rc = describe_hub(conn, hub, left > 1 ? (int)left : 1, ret, err);
-    return rc == HV_OK ? HV_OK : hv_err_prefix(err, "ask for the policy of hub '%s'", hub);
+    else if (rc == HV_OK)
+        *ret = (hv_source_hub_policy){.cleanup = HV_SOURCE_CLEANUP_UNKNOWN, .retention_ms = -1};
+    return hv_kafka_asked(k, conn, rc) == HV_OK ? HV_OK : hv_err_prefix(err, "ask for the policy of hub '%s'", hub);
 }

@@ -27,6 +27,7 @@ typedef struct pair {
     stream client, broker;
     struct { int32_t correlation; int api_key; } pending[MAX_PENDING];
     size_t pending_count;
+    bool held;                          /* an answer that is held back is first in what came from the broker */
 } pair;
 
 struct broker_proxy {
@@ -37,7 +38,7 @@ struct broker_proxy {
     pair pairs[MAX_PAIRS];
     size_t pair_count;
     pthread_mutex_t lock;
-    int counts[MAX_KEYS], all_topics, damage_left, damaged, swallow;
+    int counts[MAX_KEYS], all_topics, damage_left, damaged, swallow, hold, held;
     char damage[64];
     bool stopping;
 };
@@ -71,6 +72,21 @@ note_request(broker_proxy *proxy, pair *p, const unsigned char *frame, size_t le
         p->pending[p->pending_count].correlation = (int32_t)read_u32(frame + 8);
         p->pending[p->pending_count++].api_key = api_key;
     }
+}
+
+/* Whether this answer, and so what comes behind it, has to wait. */
+static bool
+is_held(broker_proxy *proxy, pair *p, const unsigned char *frame)
+{
+    bool asked = false;
+
+    (void)pthread_mutex_lock(&proxy->lock);
+    for (size_t i = 0; i < p->pending_count && proxy->hold >= 0; i++)
+        asked |= p->pending[i].correlation == (int32_t)read_u32(frame + 4) && p->pending[i].api_key == proxy->hold;
+    proxy->held += asked;
+    (void)pthread_mutex_unlock(&proxy->lock);
+    p->held = asked;
+    return asked;
 }
 
 static int
@@ -142,6 +158,21 @@ pass_frame(broker_proxy *proxy, pair *p, bool from_client, unsigned char *frame,
     send_all(p->client.fd, frame, len);
 }
 
+static void
+pass_frames(broker_proxy *proxy, pair *p, bool from_client)
+{
+    stream *from = from_client ? &p->client : &p->broker;
+
+    while (from->len >= 4 && from->len >= 4 + (size_t)read_u32(from->bytes)) {
+        size_t len = 4 + (size_t)read_u32(from->bytes);
+        if (!from_client && is_held(proxy, p, from->bytes))
+            return;
+        pass_frame(proxy, p, from_client, from->bytes, len);
+        memmove(from->bytes, from->bytes + len, from->len - len);
+        from->len -= len;
+    }
+}
+
 /* False at the end of the stream. */
 static bool
 pump(broker_proxy *proxy, pair *p, bool from_client)
@@ -152,14 +183,22 @@ pump(broker_proxy *proxy, pair *p, bool from_client)
     if (got <= 0)
         return false;
     from->len += (size_t)got;
-    while (from->len >= 4 && from->len >= 4 + (size_t)read_u32(from->bytes)) {
-        size_t len = 4 + (size_t)read_u32(from->bytes);
-        pass_frame(proxy, p, from_client, from->bytes, len);
-        memmove(from->bytes, from->bytes + len, from->len - len);
-        from->len -= len;
-    }
+    pass_frames(proxy, p, from_client);
     ck_assert_uint_lt(from->len, FRAME_ROOM);
     return true;
+}
+
+/* False if it was told to end. */
+static bool
+wake(broker_proxy *proxy)
+{
+    char what = 'x';
+
+    (void)!read(proxy->wake[0], &what, 1);
+    for (size_t i = 0; i < proxy->pair_count && what != 'x'; i++)
+        if (proxy->pairs[i].client.fd >= 0 && proxy->pairs[i].held)
+            pass_frames(proxy, &proxy->pairs[i], false);
+    return what != 'x';
 }
 
 static void
@@ -206,10 +245,10 @@ run(void *arg)
         fds[1] = (struct pollfd){.fd = proxy->wake[0], .events = POLLIN};
         for (size_t i = 0; i < pairs; i++) {
             fds[2 + 2 * i] = (struct pollfd){.fd = proxy->pairs[i].client.fd, .events = POLLIN};
-            fds[3 + 2 * i] = (struct pollfd){.fd = proxy->pairs[i].broker.fd, .events = POLLIN};
+            fds[3 + 2 * i] = (struct pollfd){.fd = proxy->pairs[i].held ? -1 : proxy->pairs[i].broker.fd, .events = POLLIN};
         }
         (void)poll(fds, 2 + 2 * pairs, -1);
-        if (fds[1].revents != 0)
+        if (fds[1].revents != 0 && !wake(proxy))
             return NULL;
         for (size_t i = 0; i < pairs; i++) {
             pair *p = &proxy->pairs[i];
@@ -230,7 +269,7 @@ broker_proxy_start(const char *target)
     broker_proxy *proxy = calloc(1, sizeof *proxy);
 
     ck_assert_ptr_nonnull(proxy);
-    proxy->swallow = -1;
+    proxy->swallow = proxy->hold = -1;
     proxy->target_port = (uint16_t)atoi(strrchr(target, ':') + 1);
     proxy->listener = socket(AF_INET, SOCK_STREAM, 0);
     ck_assert_int_eq(bind(proxy->listener, (struct sockaddr *)&address, len), 0);
@@ -311,4 +350,19 @@ broker_proxy_swallow(broker_proxy *proxy, int api_key)
     (void)pthread_mutex_lock(&proxy->lock);
     proxy->swallow = api_key;
     (void)pthread_mutex_unlock(&proxy->lock);
+}
+
+void
+broker_proxy_hold(broker_proxy *proxy, int api_key)
+{
+    (void)pthread_mutex_lock(&proxy->lock);
+    proxy->hold = api_key;
+    (void)pthread_mutex_unlock(&proxy->lock);
+    (void)!write(proxy->wake[1], "h", 1);
+}
+
+int
+broker_proxy_held(broker_proxy *proxy)
+{
+    return locked(proxy, &proxy->held);
 }

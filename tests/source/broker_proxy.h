@@ -28,4 +28,10 @@ int broker_proxy_damaged(broker_proxy *proxy);
 /* Answers to requests of this API key are swallowed; -1: no more. Those of other keys on the same connection pass. */
 void broker_proxy_swallow(broker_proxy *proxy, int api_key);
 
+/* Answers to requests of this API key are held back, and everything behind them on the same connection with them, as by a broker that
+ * answers in order; -1: they go on. */
+void broker_proxy_hold(broker_proxy *proxy, int api_key);
+/* How many answers were. */
+int broker_proxy_held(broker_proxy *proxy);
+
 #endif

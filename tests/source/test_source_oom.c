@@ -69,6 +69,15 @@ copy_settings(void)
 }
 
 static char secret_file[400];
+static hv_source *source;               /* without an asker */
+
+static hv_rc
+open_asker(void)
+{
+    HV_AUTO(hv_kafka_conn_release) hv_kafka_conn *asker = NULL;
+
+    return hv_kafka_asker_hold((hv_kafka *)source, &asker, &err);
+}
 
 static hv_rc
 read_secret(void)
@@ -109,6 +118,16 @@ START_TEST(running_out_of_memory_while_parsing_is_reported_and_leaves_nothing_be
 }
 END_TEST
 
+START_TEST(running_out_of_memory_while_opening_the_second_connection_is_not_taken_for_an_answer)
+{
+    hv_kafka_config config = {.bootstrap = "127.0.0.1:1"};
+
+    ck_hv_ok(hv_source_kafka_open(&config, &source, &err));
+    starve(open_asker, 0);
+    hv_source_close(source);
+}
+END_TEST
+
 START_TEST(running_out_of_memory_while_getting_a_token_is_reported_and_leaves_nothing_behind)
 {
     scratch_dir dir = scratch_dir_make();
@@ -132,6 +151,7 @@ main(void)
 {
     TCase *tests = tcase_create("source out of memory");
     tcase_add_test(tests, running_out_of_memory_while_parsing_is_reported_and_leaves_nothing_behind);
+    tcase_add_test(tests, running_out_of_memory_while_opening_the_second_connection_is_not_taken_for_an_answer);
     tcase_add_test(tests, running_out_of_memory_while_getting_a_token_is_reported_and_leaves_nothing_behind);
     return ck_hv_run("source out of memory", tests);
 }
