@@ -171,7 +171,7 @@ hv_service_run(const hv_service_config *config, hv_archiver_totals *ret, hv_err 
         rc = open_board(config, &board, &http, err);
     /* Before the vault: a wrong credential must not leave an empty vault behind. */
     if (rc == HV_OK)
-        rc = hv_sources_open(config->options, &sources, err);
+        rc = config->once ? hv_sources_open(config->options, &sources, err) : hv_sources_open_unhurried(config->options, &sources, err);
     if (rc == HV_OK)
         rc = open_vault(config, board, &vault, err);
     if (rc == HV_OK)

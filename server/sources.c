@@ -10,7 +10,12 @@
 #include "common/token.h"
 #include "source/source_drivers.h"
 
-enum { GROUP_NAME_SIZE = 300 };       /* the options allow 256 */
+enum {
+    GROUP_NAME_SIZE = 300,              /* the options allow 256 */
+    /* Each answer and each request names all partitions (librdkafka 2.0.2 has no fetch sessions), so few and large ones are cheap. */
+    UNHURRIED_WAIT_MS = 1000,
+    UNHURRIED_LEAST_BYTES = 64 * 1024,
+};
 
 struct hv_sources {
     hv_source **sources;
@@ -173,7 +178,7 @@ open_one(hv_sources *sources, hv_kafka_config *config, const char *hub, const ch
 }
 
 static hv_rc
-open_all(const hv_options *options, hv_sources *sources, hv_err *err)
+open_all(const hv_options *options, bool hurried, hv_sources *sources, hv_err *err)
 {
     const hv_texts *credentials = &options->source_hub_credentials;
     bool shared = credentials->count == 0 || options->source_hubs.count > 0 || options->source_connection_string_file != NULL;
@@ -186,6 +191,10 @@ open_all(const hv_options *options, hv_sources *sources, hv_err *err)
     if (sources->sources == NULL || sources->hubs == NULL || sources->configs == NULL)
         return hv_err_set(err, HV_NOMEM, "no memory for %zu sources", handles);
     hv_kafka_config config = kafka_config(options, sources, handles);
+    if (!hurried) {
+        config.fetch_wait_ms = UNHURRIED_WAIT_MS;
+        config.fetch_least_bytes = UNHURRIED_LEAST_BYTES;
+    }
     for (size_t c = 0; rc == HV_OK && c < credentials->count; c++) {
         char hub[HV_HUB_SIZE];
         hv_kafka_config own = config;
@@ -207,8 +216,8 @@ prepare(const hv_options *options, hv_sources *sources, hv_err *err)
     return rc == HV_OK ? split_extra(&options->source_rdkafka, &sources->extra, &sources->extra_count, err) : rc;
 }
 
-hv_rc
-hv_sources_open(const hv_options *options, hv_sources **ret, hv_err *err)
+static hv_rc
+open_sources(const hv_options *options, bool hurried, hv_sources **ret, hv_err *err)
 {
     HV_AUTO(hv_sources_close) hv_sources *sources = calloc(1, sizeof *sources);
 
@@ -216,10 +225,22 @@ hv_sources_open(const hv_options *options, hv_sources **ret, hv_err *err)
         return hv_err_set(err, HV_NOMEM, "no memory for sources");
     hv_rc rc = prepare(options, sources, err);
     if (rc == HV_OK)
-        rc = open_all(options, sources, err);
+        rc = open_all(options, hurried, sources, err);
     if (rc == HV_OK)
         *ret = HV_TAKE(sources);
     return rc;
+}
+
+hv_rc
+hv_sources_open(const hv_options *options, hv_sources **ret, hv_err *err)
+{
+    return open_sources(options, true, ret, err);
+}
+
+hv_rc
+hv_sources_open_unhurried(const hv_options *options, hv_sources **ret, hv_err *err)
+{
+    return open_sources(options, false, ret, err);
 }
 
 /* One member per source: each subscribes to the hubs of its own credential only. */

@@ -15,6 +15,8 @@ typedef struct hv_sources hv_sources;
 
 /* Opens a source per hub of source.hub-credential, or else one for everything. HV_USAGE without a source in the options. */
 hv_rc hv_sources_open(const hv_options *options, hv_sources **ret, hv_err *err) HV_MUST_USE;
+/* The same for somebody who stays and for whom a second does not matter: while little arrives, brokers are asked about once a second. */
+hv_rc hv_sources_open_unhurried(const hv_options *options, hv_sources **ret, hv_err *err) HV_MUST_USE;
 void hv_sources_close(hv_sources *sources);
 HV_DEFINE_AUTO(hv_sources, hv_sources_close);
 
