@@ -148,6 +148,9 @@ hv_archiver_stalled(const hv_archiver *archiver, int64_t limit_ms, hv_archiver_t
     for (size_t c = 0; c < archiver->capture_count; c++) {
         found = hv_engine_stalled_one(&archiver->captures[c]->heart, "capture", c, limit_ms, ret, max, found);
         found = hv_engine_stalled_one(&archiver->captures[c]->scout_heart, "scout", c, limit_ms, ret, max, found);
+        for (size_t a = 0; a < HV_ADMITTERS; a++)
+            found = hv_engine_stalled_one(&archiver->captures[c]->admitter_hearts[a], "admitter", c * HV_ADMITTERS + a, limit_ms, ret, max,
+                                          found);
     }
     if (archiver->follower != NULL)
         found = hv_engine_stalled_one(hv_index_follower_heart(archiver->follower), "index-follower", 0, limit_ms, ret, max, found);

@@ -17,6 +17,8 @@ typedef struct hv_captured hv_captured;
 typedef struct hv_captured_hub hv_captured_hub;
 typedef struct hv_scout hv_scout;
 
+enum { HV_ADMITTERS = 16 };            /* threads that ask the store about partitions to be admitted, at most */
+
 typedef enum hv_captured_state {
     HV_CAPTURED_WAITING,                /* an answer of the scout is under way */
     HV_CAPTURED_PROBING,                /* reading the last event that we hold again: is it still the same hub? */
@@ -188,7 +190,7 @@ struct hv_capture {
     _Atomic bool told;                  /* something is in locked.first */
     _Atomic bool ended;
     _Atomic int64_t behind;
-    hv_heart heart, scout_heart;
+    hv_heart heart, scout_heart, admitter_hearts[HV_ADMITTERS];
     hv_published published;             /* what others may see of us, renewed now and then */
 };
 

@@ -14,6 +14,14 @@
 #include "segment/names.h"
 #include "storage/listing.h"
 
+hv_rc
+hv_chain_may_ask(const hv_chain *chain, hv_err *err)
+{
+    if (chain->stop == NULL || !atomic_load(chain->stop))
+        return HV_OK;
+    return hv_err_set(err, HV_CLOSED, "told to stop");
+}
+
 void
 hv_chain_cut_clear(hv_chain_cut *cut)
 {
@@ -82,14 +90,16 @@ hv_chain_facts(const hv_segment_header *header, uint64_t data_start, const unsig
 }
 
 static hv_rc
-read_front(hv_storage *storage, const char *name, hv_segment_front *ret, hv_err *err)
+read_front(const hv_chain *chain, const char *name, hv_segment_front *ret, hv_err *err)
 {
     HV_AUTO(hv_buf_free) hv_buf bytes = HV_BUF_INIT(HV_SEGMENT_MAX_FRONT);
     size_t wanted = HV_SEGMENT_FIRST_READ;
 
     for (;;) {
         size_t had = bytes.len;
-        hv_rc rc = storage->ops->get_range(storage, name, had, wanted - had, &bytes, err);
+        hv_rc rc = hv_chain_may_ask(chain, err);
+        if (rc == HV_OK)
+            rc = chain->storage->ops->get_range(chain->storage, name, had, wanted - had, &bytes, err);
         if (rc != HV_OK)
             return rc;
         bool ended = bytes.len < wanted;
@@ -103,7 +113,7 @@ read_front(hv_storage *storage, const char *name, hv_segment_front *ret, hv_err 
 
 /* Of the whole blob, by reading it: for stores that keep no attributes. */
 static hv_rc
-hash_blob(hv_storage *storage, const char *name, uint64_t size, unsigned char ret[HV_SHA256_SIZE], hv_err *err)
+hash_blob(const hv_chain *chain, const char *name, uint64_t size, unsigned char ret[HV_SHA256_SIZE], hv_err *err)
 {
     enum { PIECE = 1 << 20 };
     HV_AUTO(hv_sha256_free) hv_sha256_run *run = NULL;
@@ -115,7 +125,9 @@ hash_blob(hv_storage *storage, const char *name, uint64_t size, unsigned char re
     hv_sha256_start(run);
     for (uint64_t at = 0; at < size; at += piece.len) {
         hv_buf_clear(&piece);
-        rc = storage->ops->get_range(storage, name, at, PIECE, &piece, err);
+        rc = hv_chain_may_ask(chain, err);
+        if (rc == HV_OK)
+            rc = chain->storage->ops->get_range(chain->storage, name, at, PIECE, &piece, err);
         if (rc != HV_OK)
             return rc;
         if (piece.len == 0)
@@ -131,9 +143,11 @@ read_segment(const hv_chain *chain, const char *name, hv_segment_front *front, h
 {
     hv_blob_properties properties;
 
-    hv_rc rc = chain->storage->ops->properties(chain->storage, name, &properties, err);
+    hv_rc rc = hv_chain_may_ask(chain, err);
     if (rc == HV_OK)
-        rc = read_front(chain->storage, name, front, err);
+        rc = chain->storage->ops->properties(chain->storage, name, &properties, err);
+    if (rc == HV_OK)
+        rc = read_front(chain, name, front, err);
     if (rc == HV_OK)
         rc = hv_segment_front_fits(front, name, chain->vault, err);
     if (rc != HV_OK)
@@ -143,7 +157,7 @@ read_segment(const hv_chain *chain, const char *name, hv_segment_front *front, h
         return hv_err_set(err, HV_CORRUPT, "has %" PRIu64 " bytes, its header says %" PRIu64, properties.size, expected);
     *hashed = !properties.attributes.has_sha256;
     if (*hashed)
-        rc = hash_blob(chain->storage, name, properties.size, properties.attributes.sha256, err);
+        rc = hash_blob(chain, name, properties.size, properties.attributes.sha256, err);
     if (rc != HV_OK)
         return rc;
     return hv_chain_facts(front->header, front->data_start, properties.attributes.sha256, facts, err);
@@ -371,7 +385,9 @@ hv_chain_look(const hv_chain *chain, const hv_partition *partition, int64_t firs
     const struct hv_blob_entry *entry = NULL;
     size_t count = 0;
 
-    hv_rc rc = hv_listing_next(&listing, &entry, err);
+    hv_rc rc = hv_chain_may_ask(chain, err);
+    if (rc == HV_OK)
+        rc = hv_listing_next(&listing, &entry, err);
     while (rc == HV_OK && entry != NULL) {
         rc = hv_chain_names_add(&names, entry->name, err);
         if (rc == HV_OK && ++count == MOST)
@@ -383,20 +399,32 @@ hv_chain_look(const hv_chain *chain, const hv_partition *partition, int64_t firs
 }
 
 hv_rc
-hv_chain_next_lead(const hv_chain *chain, const hv_partition *partition, int64_t from, int64_t *ret, hv_err *err)
+hv_chain_look_on(const hv_chain *chain, const hv_partition *partition, int64_t first, hv_chain_cut *ret, int64_t *later, hv_err *err)
 {
-    hv_blob_name prefix = hv_prefix_of_partition(partition), at = hv_prefix_of_cut(partition, from);
-    hv_list_request request = {.prefix = prefix.text, .from = at.text, .max = 16};
+    enum { MOST = 2 * HV_SEGMENT_MAX_CLASSES, PAGE = 16 };
+    HV_AUTO(hv_chain_names_clear) hv_chain_names names = {0};
+    hv_blob_name all = hv_prefix_of_partition(partition), own = hv_prefix_of_cut(partition, first);
+    hv_list_request request = {.prefix = all.text, .from = own.text, .max = PAGE};
     HV_AUTO(hv_listing_end) hv_listing listing = hv_listing_of(chain->storage, &request);
     const struct hv_blob_entry *entry = NULL;
-    hv_rc rc;
+    int64_t next = -1;
+    size_t count = 0;
 
-    while ((rc = hv_listing_next(&listing, &entry, err)) == HV_OK && entry != NULL) {
+    hv_rc rc = hv_chain_may_ask(chain, err);
+    while (rc == HV_OK && count < MOST && next < 0 && (rc = hv_listing_next(&listing, &entry, err)) == HV_OK && entry != NULL) {
         hv_name_parts parts = hv_name_parse(entry->name);
-        if (parts.kind == HV_NAME_LEAD) {
-            *ret = parts.first;
-            return HV_OK;
+        if (strncmp(entry->name, own.text, strlen(own.text)) == 0) {
+            rc = hv_chain_names_add(&names, entry->name, err);
+            count++;
+        } else if (count > 0) {
+            break;
+        } else if (parts.kind == HV_NAME_LEAD) {
+            next = parts.first;
         }
     }
-    return rc == HV_OK ? hv_err_set(err, HV_NOT_FOUND, "no segment at or behind '%s'", at.text) : rc;
+    if (rc == HV_OK)
+        rc = hv_chain_read_cut(chain, partition, first, &names, ret, err);
+    if (rc == HV_NOT_FOUND)
+        *later = count > 0 ? first : next;      /* listed, and then not there */
+    return rc;
 }

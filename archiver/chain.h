@@ -6,6 +6,8 @@
 #ifndef HV_ARCHIVER_CHAIN_H
 #define HV_ARCHIVER_CHAIN_H
 
+#include <stdatomic.h>
+
 #include "index/index.h"
 #include "segment/segment_file.h"
 #include "storage/storage.h"
@@ -13,7 +15,11 @@
 typedef struct hv_chain {
     hv_storage *storage;
     const char *vault;
+    const atomic_bool *stop;            /* NULL, or: once it is true the store is asked nothing more, and what asks says HV_CLOSED */
 } hv_chain;
+
+/* HV_CLOSED once `stop` is true. For whoever asks the store without the functions below. */
+hv_rc hv_chain_may_ask(const hv_chain *chain, hv_err *err) HV_MUST_USE;
 
 /* One cut as found in the store. */
 typedef struct hv_chain_cut {
@@ -54,8 +60,13 @@ hv_rc hv_chain_names_add(hv_chain_names *names, const char *blob, hv_err *err) H
 hv_rc hv_chain_read_cut(const hv_chain *chain, const hv_partition *partition, int64_t first, const hv_chain_names *names,
                         hv_chain_cut *ret, hv_err *err) HV_MUST_USE;
 
-/* The first offset of the first lead at or behind `from`. HV_NOT_FOUND: none. One listing. */
-hv_rc hv_chain_next_lead(const hv_chain *chain, const hv_partition *partition, int64_t from, int64_t *ret, hv_err *err) HV_MUST_USE;
+/*
+ * Look at the cut that begins at `first`, and at what lies behind it if there is none: HV_NOT_FOUND, and *later is the first offset of the
+ * first lead there or behind, or -1. One listing tells both. A listing is no snapshot: a lead that is put meanwhile may be missing in it where a
+ * later one is not, so a *later is to be looked at again before anything follows from it.
+ */
+hv_rc hv_chain_look_on(const hv_chain *chain, const hv_partition *partition, int64_t first, hv_chain_cut *ret, int64_t *later,
+                       hv_err *err) HV_MUST_USE;
 
 /*
  * Read one stored segment: its front, checked against name and vault, and the SHA-256 of the whole blob: from the attributes of the

@@ -15,7 +15,11 @@ hv_incarnation_read(const hv_chain *chain, const char *hub, uint32_t incarnation
 
     /* Properties promise that the record is durable, which reading does not: the next number must not be claimed over one that a loss of
      * power can still take away from whoever died before its put was answered. */
-    hv_rc rc = chain->storage->ops->properties(chain->storage, name.text, &properties, err);
+    hv_rc rc = hv_chain_may_ask(chain, err);
+    if (rc == HV_OK)
+        rc = chain->storage->ops->properties(chain->storage, name.text, &properties, err);
+    if (rc == HV_OK)
+        rc = hv_chain_may_ask(chain, err);
     if (rc == HV_OK)
         rc = hv_storage_get(chain->storage, name.text, &json, err);
     if (rc == HV_OK)
@@ -57,6 +61,9 @@ hv_incarnation_claim(const hv_chain *chain, hv_incarnation_record *record, hv_er
         return rc;
     hv_slice part = hv_buf_slice(&json);
     hv_sha256(&part, 1, attributes.sha256);
+    rc = hv_chain_may_ask(chain, err);
+    if (rc != HV_OK)
+        return rc;
     rc = chain->storage->ops->put_new(chain->storage, name.text, &part, 1, &attributes, err);
     if (rc == HV_EXISTS)
         return hv_incarnation_read(chain, record->hub, record->incarnation, record, err);

@@ -35,19 +35,37 @@ is_noted(const hv_past *past, const char *hub, uint32_t incarnation)
     return false;
 }
 
+static hv_rc
+note_one(hv_past *past, const char *hub, uint32_t incarnation, hv_err *err)
+{
+    if (is_noted(past, hub, incarnation))
+        return HV_OK;
+    if (!hv_array_room(&past->hubs, past->count, &past->room, sizeof *past->hubs))
+        return hv_err_set(err, HV_NOMEM, "no memory for a past incarnation of hub '%s'", hub);
+    hv_past_hub *one = &past->hubs[past->count++];
+    one->incarnation = incarnation;
+    (void)snprintf(one->hub, sizeof one->hub, "%s", hub);
+    return HV_OK;
+}
+
 hv_rc
 hv_past_note(hv_past *past, const char *hub, uint32_t current, hv_err *err)
 {
-    for (uint32_t incarnation = 1; incarnation < current; incarnation++) {
-        if (is_noted(past, hub, incarnation))
-            continue;
-        if (!hv_array_room(&past->hubs, past->count, &past->room, sizeof *past->hubs))
-            return hv_err_set(err, HV_NOMEM, "no memory for a past incarnation of hub '%s'", hub);
-        hv_past_hub *one = &past->hubs[past->count++];
-        one->incarnation = incarnation;
-        (void)snprintf(one->hub, sizeof one->hub, "%s", hub);
-    }
-    return HV_OK;
+    hv_rc rc = HV_OK;
+
+    for (uint32_t incarnation = 1; rc == HV_OK && incarnation < current; incarnation++)
+        rc = note_one(past, hub, incarnation, err);
+    return rc;
+}
+
+hv_rc
+hv_past_merge(hv_past *past, const hv_past *more, hv_err *err)
+{
+    hv_rc rc = HV_OK;
+
+    for (size_t h = 0; rc == HV_OK && h < more->count; h++)
+        rc = note_one(past, more->hubs[h].hub, more->hubs[h].incarnation, err);
+    return rc;
 }
 
 static void
@@ -147,7 +165,9 @@ settle_incarnation(past_run *run, const hv_past_hub *past, hv_err *err)
     for (;;) {
         hv_list_request request = {.prefix = prefix.text, .from = from.text};
         hv_blob_name name;
-        hv_rc rc = hv_listing_first(run->chain.storage, &request, name.text, err);
+        hv_rc rc = hv_chain_may_ask(&run->chain, err);
+        if (rc == HV_OK)
+            rc = hv_listing_first(run->chain.storage, &request, name.text, err);
         if (rc != HV_OK)
             return rc == HV_NOT_FOUND ? HV_OK : rc;
         hv_name_parts parts = hv_name_parse(name.text);
@@ -162,28 +182,29 @@ settle_incarnation(past_run *run, const hv_past_hub *past, hv_err *err)
 
 /* Whether it need not be looked at again. */
 static bool
-settle(hv_engine *engine, const hv_past_hub *past)
+settle(hv_engine *engine, const hv_chain *chain, const hv_past_hub *past)
 {
-    const hv_archiver_config *config = hv_engine_config(engine);
-    past_run run = {.engine = engine, .chain = {.storage = config->storage, .vault = config->vault}};
+    past_run run = {.engine = engine, .chain = *chain};
     hv_err err;
 
     hv_rc rc = settle_incarnation(&run, past, &err);
     if (rc == HV_OK)
         return !run.young;
+    if (rc == HV_CLOSED)
+        return false;
     (void)hv_err_prefix(&err, "incarnation %u of hub '%s', which is gone", past->incarnation, past->hub);
     hv_engine_report(engine, &(hv_archiver_report){.event = HV_ARCHIVER_TROUBLE, .err = &err, .operation = HV_ARCHIVER_SETTLE});
     return !hv_rc_retriable(rc) && rc != HV_NOMEM && rc != HV_AUTH && rc != HV_LIMIT;
 }
 
 void
-hv_past_settle(hv_past *past, hv_engine *engine)
+hv_past_settle(hv_past *past, hv_engine *engine, const hv_chain *chain)
 {
     size_t kept = 0;
 
     for (size_t h = 0; h < past->count; h++) {
         hv_past_hub one = past->hubs[h];
-        if (!settle(engine, &one))
+        if (!settle(engine, chain, &one))
             past->hubs[kept++] = one;
     }
     past->count = kept;

@@ -5,7 +5,7 @@
  * completed: nobody can read the hub any more, so what was promised becomes a gap "re-created" of its siblings (capture protocol section
  * 5), once it is so old that its maker, who may still have the events in memory, has had its time.
  *
- * Used by the thread of the scout alone.
+ * Used by one thread at a time.
  */
 #ifndef HV_ARCHIVER_PAST_H
 #define HV_ARCHIVER_PAST_H
@@ -20,14 +20,17 @@ typedef struct hv_past_hub {
 typedef struct hv_past {
     hv_past_hub *hubs;                  /* not known to be settled */
     size_t count, room;
-} hv_past;
+} hv_past;                              /* all zero: empty */
 
 void hv_past_clear(hv_past *past);
 
 /* The hub is in incarnation `current` now: look after those before it. */
 hv_rc hv_past_note(hv_past *past, const char *hub, uint32_t current, hv_err *err) HV_MUST_USE;
 
-/* Do what can be done now. What fails is reported as trouble; what may pass is tried again by the next call. */
-void hv_past_settle(hv_past *past, hv_engine *engine);
+/* What `more` has, too. */
+hv_rc hv_past_merge(hv_past *past, const hv_past *more, hv_err *err) HV_MUST_USE;
+
+/* Do what can be done now, until `chain->stop`. What fails is reported as trouble; what may pass is tried again by the next call. */
+void hv_past_settle(hv_past *past, hv_engine *engine, const hv_chain *chain);
 
 #endif

@@ -1,7 +1,11 @@
 /*
  * Scout: the thread of a capture that asks questions and waits for answers, so that the polling thread never does. It looks for hubs
- * and partitions, walks the chain of a partition before it is read (capture protocol rule 12), claims incarnations, and asks for
+ * and partitions, has the chain of a partition walked before it is read (capture protocol rule 12) and incarnations claimed, and asks for
  * watermarks. Answers come back through hv_capture_tell().
+ *
+ * The store is asked by up to HV_ADMITTERS threads at a time, which are there only while something is admitted. A service that takes 200 ms
+ * for a listing lets a thousand partitions wait for 13 s so, and not for minutes. Why not by one listing of the whole hub:
+ * docs/decisions/0006-admission-asks-per-partition.md.
  */
 #ifndef HV_ARCHIVER_SCOUT_H
 #define HV_ARCHIVER_SCOUT_H
@@ -9,7 +13,10 @@
 #include "archiver/capture.h"
 
 hv_rc hv_scout_start(hv_capture *capture, hv_scout **ret, hv_err *err) HV_MUST_USE;
-/* Waits for the question that is being asked, then ends. Accepts NULL. */
+/* The end is near: nothing is admitted or claimed any more, and what is under way ends between two requests. Identities and watermarks are
+ * answered as before: what is open still has to be sealed. Never blocks. */
+void hv_scout_wind_up(hv_scout *scout);
+/* Waits for the requests that are under way, then ends. Accepts NULL. */
 void hv_scout_stop(hv_scout *scout);
 
 /* These never block. A question that cannot be asked for lack of memory is asked again by the next discovery or retry. */

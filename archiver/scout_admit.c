@@ -1,6 +1,6 @@
 /*
  * What has to be known before a partition is read: which incarnation is current, how far the chain of cuts goes in the store, where the
- * watermarks are (capture protocol rule 12). Nothing is remembered of a hub that could not be admitted, so it is met again.
+ * watermarks are (capture protocol rule 12). The end of a chain is one listing, from its position on: nothing may begin there, nor behind.
  */
 #include <stdio.h>
 #include <stdlib.h>
@@ -8,10 +8,9 @@
 #include "archiver/incarnation.h"
 #include "archiver/insist.h"
 #include "archiver/scout_internal.h"
-#include "common/array.h"
 #include "common/clock.h"
 
-enum { ASK_MS = 10000, ASK_POLICY_MS = 1500, POLICY_AGAIN_MS = 10 * 60 * 1000 };
+enum { ASK_POLICY_MS = 1500, POLICY_AGAIN_MS = 10 * 60 * 1000 };
 
 hv_scout_places
 hv_scout_places_make(size_t room)
@@ -25,15 +24,6 @@ hv_scout_places_clear(hv_scout_places *places)
     free(places->numbers);
     free(places->ownerships);
     *places = (hv_scout_places){0};
-}
-
-bool
-hv_scout_is_stopping(hv_scout *scout)
-{
-    pthread_mutex_lock(&scout->lock);
-    bool stopping = scout->locked.stopping;
-    pthread_mutex_unlock(&scout->lock);
-    return stopping;
 }
 
 hv_tell *
@@ -66,7 +56,7 @@ hv_scout_fill_watermarks(hv_scout *scout, hv_tell *tell, bool required)
     for (size_t p = 0; asked != NULL && p < tell->partition_count; p++)
         asked[p] = (hv_source_watermarks){.hub = tell->hub, .partition = tell->partitions[p].number};
     if (rc == HV_OK)
-        rc = source->ops->watermarks(source, asked, tell->partition_count, ASK_MS, &err);
+        rc = source->ops->watermarks(source, asked, tell->partition_count, HV_SCOUT_ASK_MS, &err);
     for (size_t p = 0; p < tell->partition_count; p++) {
         hv_admitted *partition = &tell->partitions[p];
         hv_rc one = rc != HV_OK ? rc : asked[p].rc;
@@ -83,20 +73,36 @@ hv_scout_fill_watermarks(hv_scout *scout, hv_tell *tell, bool required)
     free(asked);
 }
 
+/* Where the chain seems to end, but a listing has shown a lead further on. There is one here, put meanwhile; or something is missing. */
+static hv_rc
+look_again(hv_scout *scout, const hv_partition *partition, int64_t position, int64_t later, hv_chain_cut *ret, hv_err *err)
+{
+    hv_rc rc = hv_chain_look(&scout->chain, partition, position, ret, err);
+
+    if (rc != HV_NOT_FOUND)
+        return rc;
+    return hv_err_set(err, HV_CORRUPT,
+                      "the chain of %s/%d ends at offset %lld, but the store has a cut at %lld: the index is an old copy, or segments "
+                      "were taken away; run 'hubvault index rebuild' and 'hubvault verify'",
+                      partition->hub, (int)partition->number, (long long)position, (long long)later);
+}
+
 /* Walk the chain from our position, indexing what is complete, to its end (rule 12). */
 static hv_rc
-walk(hv_scout *scout, const hv_partition *partition, hv_admitted *ret, hv_err *err)
+walk(hv_scout *scout, const hv_partition *partition, hv_heart *heart, hv_admitted *ret, hv_err *err)
 {
     hv_engine *engine = scout->capture->engine;
-    int64_t later;
 
     hv_rc rc = hv_index_position(hv_engine_config(engine)->index, partition, &ret->position, err);
     while (rc == HV_OK) {
         HV_AUTO(hv_chain_cut_clear) hv_chain_cut cut = {0};
-        hv_heart_beat(&scout->capture->scout_heart);
-        rc = hv_chain_look(&scout->chain, partition, ret->position, &cut, err);
+        int64_t later = -1;
+        hv_heart_beat(heart);
+        rc = hv_chain_look_on(&scout->chain, partition, ret->position, &cut, &later, err);
+        if (rc == HV_NOT_FOUND && later < 0)
+            return HV_OK;
         if (rc == HV_NOT_FOUND)
-            break;
+            rc = look_again(scout, partition, ret->position, later, &cut, err);
         if (rc == HV_OK && !cut.complete) {
             ret->incomplete = cut;
             ret->has_incomplete = true;
@@ -108,15 +114,7 @@ walk(hv_scout *scout, const hv_partition *partition, hv_admitted *ret, hv_err *e
         if (rc == HV_OK)
             ret->position = cut.facts.range.end;
     }
-    if (rc != HV_NOT_FOUND)
-        return rc;
-    rc = hv_chain_next_lead(&scout->chain, partition, ret->position, &later, err);
-    if (rc == HV_OK)
-        return hv_err_set(err, HV_CORRUPT,
-                          "the chain of %s/%d ends at offset %lld, but the store has a cut at %lld: the index is an old copy, or segments "
-                          "were taken away; run 'hubvault index rebuild' and 'hubvault verify'",
-                          partition->hub, (int)partition->number, (long long)ret->position, (long long)later);
-    return rc == HV_NOT_FOUND ? HV_OK : rc;
+    return rc;
 }
 
 /* The incarnation that is captured now: as claimed in the store, else a new claim. */
@@ -165,111 +163,85 @@ record_incarnations(hv_scout *scout, const char *hub, uint32_t newest, hv_err *e
     return rc;
 }
 
-/* What the hub does with old events. Unknown is good enough to begin with: the next discoveries ask again. */
 void
-hv_scout_ask_policy(hv_scout *scout, hv_scout_hub *known, hv_source_hub_policy *ret)
+hv_scout_ask_policy(hv_scout *scout, const char *hub, bool *known, hv_source_hub_policy *ret)
 {
     hv_source *source = scout->capture->source;
     hv_err err;
 
     *ret = (hv_source_hub_policy){.cleanup = HV_SOURCE_CLEANUP_UNKNOWN, .retention_ms = -1};
-    if (hv_clock_boot_ms() < scout->ask_policy_boot_ms)
+    if (hv_clock_boot_ms() < atomic_load(&scout->ask_policy_boot_ms))
         return;
-    known->policy_known = source->ops->hub_policy(source, known->name, ASK_POLICY_MS, ret, &err) == HV_OK;
-    if (!known->policy_known)
-        scout->ask_policy_boot_ms = hv_clock_boot_ms() + POLICY_AGAIN_MS;
-}
-
-static hv_rc
-walk_all(hv_scout *scout, const char *hub, uint32_t incarnation, hv_tell *tell, hv_err *err)
-{
-    hv_rc rc = HV_OK;
-
-    for (size_t p = 0; rc == HV_OK && p < tell->partition_count && !hv_scout_is_stopping(scout); p++) {
-        hv_partition partition;
-        hv_admitted *one = &tell->partitions[p];
-        rc = hv_partition_make(hub, incarnation, one->number, &partition, err);
-        if (rc == HV_OK && (hv_rc_retriable(one->rc) || one->rc == HV_NOMEM)) {         /* a leader that is not there yet: the whole hub is asked again */
-            rc = one->rc;
-            *err = one->err;
-        }
-        if (rc != HV_OK || one->rc != HV_OK)
-            continue;
-        rc = walk(scout, &partition, one, err);
-        if (rc != HV_OK && !hv_engine_may_pass(rc)) {   /* that partition stops; the others go on */
-            one->rc = rc;
-            one->err = *err;
-            rc = HV_OK;
-        }
-    }
-    return rc;
+    *known = source->ops->hub_policy(source, hub, ASK_POLICY_MS, ret, &err) == HV_OK;
+    if (!*known)
+        atomic_store(&scout->ask_policy_boot_ms, hv_clock_boot_ms() + POLICY_AGAIN_MS);
 }
 
 hv_tell *
-hv_scout_new_admitted(const char *hub, const hv_scout_admission *of)
+hv_scout_new_admitted(const hv_scout_job *job)
 {
-    size_t count = of->places->count > 0 ? of->places->count : (size_t)(of->to - of->from);
-    hv_tell *tell = hv_scout_new_tell(HV_TELL_ADMITTED, hub, count);
+    size_t count = job->places.count > 0 ? job->places.count : (size_t)(job->to - job->from);
+    hv_tell *tell = hv_scout_new_tell(HV_TELL_ADMITTED, job->hub, count);
 
     for (size_t p = 0; p < count; p++) {
-        tell->partitions[p].number = of->places->count > 0 ? of->places->numbers[p] : of->from + (int32_t)p;
-        tell->partitions[p].ownership = of->places->count > 0 ? of->places->ownerships[p] : 0;
+        tell->partitions[p].number = job->places.count > 0 ? job->places.numbers[p] : job->from + (int32_t)p;
+        tell->partitions[p].ownership = job->places.count > 0 ? job->places.ownerships[p] : 0;
     }
     return tell;
 }
 
-/* Tell the capture everything it needs to read these partitions of the hub. */
-hv_rc
-hv_scout_admit_hub(hv_scout *scout, hv_scout_hub *known, const hv_scout_admission *of, hv_err *err)
+/* A leader that is not there yet, say: then the whole hub is asked again. */
+static hv_rc
+check_passing(const hv_tell *tell, hv_err *err)
 {
-    hv_incarnation_record record;
-
-    hv_rc rc = settle_incarnation(scout, known->name, of->identity, known->incarnation, of->claim_cause, &record, err);
-    if (rc == HV_OK)
-        rc = record_incarnations(scout, known->name, record.incarnation, err);
-    if (rc == HV_OK)
-        rc = hv_past_note(&scout->past, known->name, record.incarnation, err);
-    if (rc != HV_OK)
-        return rc;
-    hv_tell *tell = hv_scout_new_admitted(known->name, of);
-    tell->incarnation = record.incarnation;
-    tell->claimed = of->claimed;
-    (void)snprintf(tell->identity, sizeof tell->identity, "%s", of->identity);
-    hv_scout_ask_policy(scout, known, &tell->policy);
-    hv_scout_fill_watermarks(scout, tell, hv_engine_config(scout->capture->engine)->once);
-    rc = walk_all(scout, known->name, record.incarnation, tell, err);
-    if (rc != HV_OK) {
-        hv_tell_free(tell);
-        return rc;
+    for (size_t p = 0; p < tell->partition_count; p++) {
+        hv_rc rc = tell->partitions[p].rc;
+        if (hv_rc_retriable(rc) || rc == HV_NOMEM) {
+            *err = tell->partitions[p].err;
+            return rc;
+        }
     }
-    known->incarnation = record.incarnation;
-    (void)snprintf(known->identity, sizeof known->identity, "%s", of->identity);
-    known->admitted = of->to;
-    known->expected = false;
-    hv_capture_tell(scout->capture, tell);
     return HV_OK;
 }
 
-hv_scout_hub *
-hv_scout_find_known(hv_scout *scout, const char *name)
+hv_rc
+hv_scout_ask_hub(hv_scout *scout, hv_scout_job *job, hv_err *err)
 {
-    for (size_t h = 0; h < scout->hub_count; h++)
-        if (strcmp(scout->hubs[h].name, name) == 0)
-            return &scout->hubs[h];
-    return NULL;
+    hv_incarnation_record record;
+
+    if (job->kind == HV_JOB_SETTLE) {
+        hv_past_settle(&job->past, scout->capture->engine, &scout->chain);
+        return HV_OK;
+    }
+    hv_rc rc = settle_incarnation(scout, job->hub, job->identity, job->known, job->claim_cause, &record, err);
+    if (rc == HV_OK)
+        rc = record_incarnations(scout, job->hub, record.incarnation, err);
+    if (rc == HV_OK)
+        rc = hv_chain_may_ask(&scout->chain, err);
+    if (rc != HV_OK)
+        return rc;
+    job->tell = hv_scout_new_admitted(job);
+    job->tell->incarnation = record.incarnation;
+    job->tell->claimed = job->kind == HV_JOB_CLAIM;
+    (void)snprintf(job->tell->identity, sizeof job->tell->identity, "%s", job->identity);
+    hv_scout_ask_policy(scout, job->hub, &job->policy_known, &job->tell->policy);
+    hv_scout_fill_watermarks(scout, job->tell, hv_engine_config(scout->capture->engine)->once);
+    return check_passing(job->tell, err);
 }
 
-hv_scout_hub *
-hv_scout_add_known(hv_scout *scout, const char *name)
+hv_rc
+hv_scout_ask_partition(hv_scout *scout, hv_scout_job *job, size_t number, hv_heart *heart, hv_err *err)
 {
-    hv_scout_hub *known = hv_scout_find_known(scout, name);
+    hv_partition partition;
+    hv_admitted *one = &job->tell->partitions[number];
 
-    if (known != NULL)
-        return known;
-    if (!hv_array_room(&scout->hubs, scout->hub_count, &scout->hub_room, sizeof *scout->hubs))
-        return NULL;
-    known = &scout->hubs[scout->hub_count++];
-    *known = (hv_scout_hub){0};
-    (void)snprintf(known->name, sizeof known->name, "%s", name);
-    return known;
+    hv_rc rc = hv_partition_make(job->hub, job->tell->incarnation, one->number, &partition, err);
+    if (rc != HV_OK || one->rc != HV_OK)
+        return rc;
+    rc = walk(scout, &partition, heart, one, err);
+    if (rc == HV_OK || hv_engine_may_pass(rc))
+        return rc;
+    one->rc = rc;                       /* that partition stops; the others go on */
+    one->err = *err;
+    return HV_OK;
 }

@@ -47,7 +47,8 @@ teardown(void)
 
 START_TEST(the_next_lead_is_found_behind_siblings_strange_names_and_empty_pages)
 {
-    int64_t found = -1;
+    HV_AUTO(hv_chain_cut_clear) hv_chain_cut cut = {0};
+    int64_t later = -1;
     hv_err err;
 
     maker_claim(&maker, "orders", 1);
@@ -58,11 +59,27 @@ START_TEST(the_next_lead_is_found_behind_siblings_strange_names_and_empty_pages)
         maker_put(&maker, name, "x");
     }
     maker_cut(&maker, &orders0, 6, "drd");
-    ck_hv_ok(hv_chain_next_lead(&chain, &orders0, 0, &found, &err));
-    ck_assert_int_eq(found, 0);
-    ck_hv_ok(hv_chain_next_lead(&chain, &orders0, 1, &found, &err));
-    ck_assert_int_eq(found, 6);
-    ck_hv_fails(HV_NOT_FOUND, hv_chain_next_lead(&chain, &orders0, 7, &found, &err));
+    ck_hv_fails(HV_NOT_FOUND, hv_chain_look_on(&chain, &orders0, 1, &cut, &later, &err));
+    ck_assert_int_eq(later, 6);
+    ck_hv_fails(HV_NOT_FOUND, hv_chain_look_on(&chain, &orders0, 9, &cut, &later, &err));
+    ck_assert_int_eq(later, -1);
+    ck_was_thin(thin);
+    ck_assert_uint_gt(thin_pages_short(thin), 0);
+}
+END_TEST
+
+START_TEST(a_look_at_what_follows_sees_the_whole_cut_and_no_other)
+{
+    HV_AUTO(hv_chain_cut_clear) hv_chain_cut cut = {0};
+    int64_t later = -1;
+    hv_err err;
+
+    maker_claim(&maker, "orders", 1);
+    maker_cut(&maker, &orders0, 0, "drgbadrx");
+    maker_cut(&maker, &orders0, 8, "drg");
+    ck_hv_ok(hv_chain_look_on(&chain, &orders0, 0, &cut, &later, &err));
+    ck_assert(cut.complete);
+    ck_assert_uint_eq(cut.facts.segment_count, 6);
     ck_was_thin(thin);
     ck_assert_uint_gt(thin_pages_short(thin), 0);
 }
@@ -186,7 +203,7 @@ START_TEST(no_reader_takes_a_store_that_never_gets_to_the_point_for_an_empty_one
     hv_err err;
 
     hv_group_key("billing", key);
-    ck_hv_fails(HV_UNAVAILABLE, hv_chain_next_lead(&of_endless, &orders0, 0, &found, &err));
+    ck_hv_fails(HV_UNAVAILABLE, hv_chain_look_on(&of_endless, &orders0, 0, &cut, &found, &err));
     ck_hv_fails(HV_UNAVAILABLE, hv_chain_look(&of_endless, &orders0, 0, &cut, &err));
     ck_hv_fails(HV_UNAVAILABLE, hv_snapshots_newest_number(&snapshots, "orders", key, &found, &err));
     ck_hv_fails(HV_UNAVAILABLE, hv_snapshots_each_group(&snapshots, NULL, count_place, &places, &err));
@@ -300,6 +317,7 @@ main(void)
     tcase_set_timeout(tests, 60);
     tcase_add_checked_fixture(tests, setup, teardown);
     tcase_add_test(tests, the_next_lead_is_found_behind_siblings_strange_names_and_empty_pages);
+    tcase_add_test(tests, a_look_at_what_follows_sees_the_whole_cut_and_no_other);
     tcase_add_test(tests, a_look_sees_the_whole_cut);
     tcase_add_test(tests, a_rebuilt_index_has_everything);
     tcase_add_test(tests, verification_counts_everything);

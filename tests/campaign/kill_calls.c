@@ -225,6 +225,20 @@ __wrap_hv_chain_look(const hv_chain *chain, const hv_partition *partition, int64
     return rc;
 }
 
+hv_rc __real_hv_chain_look_on(const hv_chain *chain, const hv_partition *partition, int64_t first, hv_chain_cut *ret, int64_t *later,
+                              hv_err *err);
+hv_rc __wrap_hv_chain_look_on(const hv_chain *chain, const hv_partition *partition, int64_t first, hv_chain_cut *ret, int64_t *later,
+                              hv_err *err);
+hv_rc
+__wrap_hv_chain_look_on(const hv_chain *chain, const hv_partition *partition, int64_t first, hv_chain_cut *ret, int64_t *later, hv_err *err)
+{
+    hv_rc rc = __real_hv_chain_look_on(chain, partition, first, ret, later, err);
+
+    if (rc == HV_OK)
+        kill_point("adopt", "looked");
+    return rc;
+}
+
 hv_rc __real_hv_engine_record(hv_engine *engine, const hv_partition *partition, const hv_index_cut *cuts, size_t count, hv_err *err);
 hv_rc __wrap_hv_engine_record(hv_engine *engine, const hv_partition *partition, const hv_index_cut *cuts, size_t count, hv_err *err);
 hv_rc
