@@ -100,7 +100,7 @@ rig_setup(rig *r)
     ck_hv_ok(hv_source_scripted_open(&r->source, &err));
     r->config = (hv_archiver_config){.source_count = 1, .vault = RIG_VAULT, .codec = HV_CODEC_ZSTANDARD, .level = 1,
         .block_bytes = 8 << 10, .max_bytes = 64 << 10, .max_age_ms = 60000, .memory_bytes = 64 << 20, .workers = 2, .uploaders = 2,
-        .discovery_ms = 50, .retry_ms = 5, .give_up_ms = 2000, .patience_ms = 2000, .report = count_report, .report_arg = r};
+        .discovery_ms = 50, .retry_ms = 5, .give_up_ms = 60000, .patience_ms = 60000, .report = count_report, .report_arg = r};
     open_index(r);
     for (int i = 0; i < 3; i++)
         for (int p = 0; p < RIG_PARTITIONS; p++)
