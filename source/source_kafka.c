@@ -185,10 +185,31 @@ trouble(hv_kafka *k, hv_rc rc, const hv_err *err)
         hv_kafka_keep_error(k, RD_KAFKA_RESP_ERR__FAIL, err->msg);
 }
 
+/* What the watch thread has found out. */
+static void
+take_missing(hv_kafka *k)
+{
+    for (size_t i = 0; i < k->locked.hub_count; i++)
+        for (size_t p = 0; p < k->locked.hubs[i]->size; p++) {
+            hv_kafka_entry *entry = k->locked.hubs[i]->entries[p];
+            if (entry == NULL)
+                continue;
+            (void)pthread_mutex_lock(&k->lock);
+            bool missing = entry->missing && entry->state == HV_KAFKA_RUNNING;
+            entry->missing = false;
+            (void)pthread_mutex_unlock(&k->lock);
+            if (missing)
+                hv_kafka_set_error(k, entry, RD_KAFKA_RESP_ERR__UNKNOWN_PARTITION);
+        }
+}
+
 static void
 upkeep(hv_kafka *k)
 {
     hv_err err;
+
+    if (atomic_exchange(&k->has_missing, false))
+        take_missing(k);
 
     trouble(k, hv_kafka_serve_waiting(k, &err), &err);
     hv_kafka_serve_commits(k, false);
@@ -245,7 +266,9 @@ hv_kafka_drop_batch(hv_kafka *k, const char *hub, int32_t partition)
 static bool
 fill_batch(hv_kafka *k)
 {
+    k->poll.fills_batch = true;
     ssize_t got = rd_kafka_consume_batch_queue(k->locked.conn->queue, 0, k->poll.batch, HV_KAFKA_BATCH);
+    k->poll.fills_batch = false;
 
     k->poll.batch_at = 0;
     k->poll.batch_end = got > 0 ? (size_t)got : 0;

@@ -122,8 +122,10 @@ typedef struct hv_kafka_entry {
     rd_kafka_resp_err_t error;          /* came without a record and waits for poll; 0: none */
     struct {                            /* touched by the watch thread only, holding `lock` */
         int64_t next, since_ms;
+        int64_t behind_ms;              /* when the broker first said that there is more; 0: it has not */
         uint64_t generation, popped;
     } watched;
+    bool missing;                       /* the watch thread was told that there is no such partition; under `lock` */
 } hv_kafka_entry;
 
 /* A hub with partitions that are or were assigned. Stays until the source is closed. */
@@ -160,6 +162,7 @@ typedef struct hv_kafka {
         rd_kafka_message_t *current;    /* lent to the caller */
         rd_kafka_message_t *batch[HV_KAFKA_BATCH];      /* taken and not yet delivered; NULL: dropped */
         size_t batch_at, batch_end;
+        bool fills_batch;               /* librdkafka is at it, and may call back */
         hv_header *headers;
         size_t header_room;
         uint64_t bytes_since_wake;
@@ -183,6 +186,7 @@ typedef struct hv_kafka {
     _Atomic int64_t empty_at_ms;        /* last poll that found nothing (CLOCK_BOOTTIME) */
     _Atomic uint64_t popped;            /* records, until now */
     _Atomic bool reconnect;             /* the watch thread wants a new connection */
+    _Atomic bool has_missing;           /* the watch thread found partitions that do not exist */
     _Atomic bool refresh;               /* somebody wants the secret to be read again */
     _Atomic bool has_identities;        /* hubs have told them once */
     _Atomic int64_t no_identities_until_ms;     /* CLOCK_BOOTTIME; the source has none, or did not answer */

@@ -277,6 +277,7 @@ place(hv_kafka *k, hv_kafka_entry *entry, const hv_source_assignment *wanted)
     (void)pthread_mutex_lock(&k->lock);
     entry->tag = wanted->tag;
     entry->generation = wanted->generation;
+    entry->missing = false;
     atomic_store(&entry->next, wanted->offset);
     (void)pthread_mutex_unlock(&k->lock);
     wait_before_next_try(k, entry, 0);      /* until it is started */

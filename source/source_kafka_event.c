@@ -5,8 +5,8 @@
  * strings whose length it does not tell: a name with a NUL byte in it ends there.
  *
  * Errors reach us in two ways. Those with a record's place come as messages in the order of the queue. Those of topics and brokers
- * come by the error callback, which librdkafka calls inside consumer_poll; a partition is then named by the text alone
- * (rd_kafka_toppar_enq_error, the same from 2.0.2 to 2.10.0).
+ * come by the error callback, which librdkafka calls inside consumer_poll and while it fills a batch; a partition is then named by the
+ * text alone (rd_kafka_toppar_enq_error, the same from 2.0.2 to 2.10.0).
  */
 #include <stdio.h>
 #include <stdlib.h>
@@ -169,7 +169,9 @@ hv_kafka_keep_error(hv_kafka *k, rd_kafka_resp_err_t code, const char *reason)
     k->poll.auth_failed |= rc == HV_AUTH;
 }
 
-/* Called inside consumer_poll, so in the poll thread. */
+/* Called in the poll thread. To yield makes consumer_poll return, so that the error is told now. It is not asked for while a batch is
+ * filled, which does not wait: after a callback has yielded, rd_kafka_q_serve_rkmessages (2.0.2) takes the next record out of the queue
+ * and drops it. */
 void
 hv_kafka_on_error(rd_kafka_t *rk, int code, const char *reason, void *owner)
 {
@@ -186,7 +188,8 @@ hv_kafka_on_error(rd_kafka_t *rk, int code, const char *reason, void *owner)
         if (entry != NULL && entry->state == HV_KAFKA_RUNNING)
             hv_kafka_set_error(k, entry, (rd_kafka_resp_err_t)code);
     }
-    rd_kafka_yield(rk);                 /* so that consumer_poll returns and the error is told now */
+    if (!k->poll.fills_batch)
+        rd_kafka_yield(rk);
 }
 
 /* ---- versions ---- */

@@ -4,10 +4,12 @@
  *   it is being read, and its position has not moved,
  *   the poll thread has found the queue empty since, or has taken more from it than it can hold, so that nothing of the
  *   partition can still be in there, and
- *   the broker says that a reader may see more, or that there is no such partition (librdkafka tells that only when a topic's number
- *   of partitions changes, and may have learned it before the partition was asked for).
+ *   the broker said that a reader may see more, and says so again at a later look: what has just been written is still on its way.
  * Then the poll thread is asked to connect anew. A long stretch that holds nothing for a reader (aborted or compacted) looks the
  * same, and a new connection begins it again; so patience doubles each time, until nothing is suspect any more.
+ *
+ * If the broker says that there is no such partition, the poll thread is asked to tell it: librdkafka does so only when a topic's
+ * number of partitions changes, and may have learned that number before the partition was asked for.
  */
 #include <errno.h>
 #include <stdlib.h>
@@ -25,6 +27,7 @@ typedef struct suspect {
     char hub[HV_HUB_SIZE];
     int32_t partition;
     int64_t next;
+    uint64_t generation;
 } suspect;
 
 /* Holding the lock. Whether the entry has not moved for the time of patience, and not for lack of polling. The position is read
@@ -42,9 +45,11 @@ is_suspect(hv_kafka *k, hv_kafka_entry *entry)
         entry->watched.generation = entry->generation;
         entry->watched.since_ms = now_ms;
         entry->watched.popped = popped;
+        entry->watched.behind_ms = 0;
         return false;
     }
-    bool drained = atomic_load(&k->empty_at_ms) > entry->watched.since_ms ||
+    int64_t from_ms = entry->watched.behind_ms != 0 ? entry->watched.behind_ms : entry->watched.since_ms;
+    bool drained = atomic_load(&k->empty_at_ms) > from_ms ||
                    popped - entry->watched.popped > 4 * (uint64_t)k->budget.queue_messages;
     return drained && now_ms - entry->watched.since_ms >= (int64_t)k->settings.stall_ms * atomic_load(&k->watch_patience);
 }
@@ -67,12 +72,34 @@ find_suspects(hv_kafka *k, size_t *ret)
             found = grown;
             memcpy(found[*ret].hub, entry->hub->name, sizeof found->hub);
             found[*ret].partition = entry->partition;
+            found[*ret].generation = entry->generation;
             found[(*ret)++].next = entry->watched.next;
         }
     return found;
 }
 
-/* Whether the broker has more for one of them. */
+/* Holding the lock. Whether a suspect has stalled, now that the broker has answered. */
+static bool
+judge(hv_kafka *k, const suspect *asked, const hv_source_watermarks *answer)
+{
+    hv_kafka_entry *entry = hv_kafka_find_entry(k, asked->hub, asked->partition);
+
+    if (entry == NULL || entry->state != HV_KAFKA_RUNNING || entry->generation != asked->generation)
+        return false;
+    if (answer->rc == HV_NOT_FOUND) {
+        entry->missing = true;
+        atomic_store(&k->has_missing, true);
+    }
+    if (answer->rc != HV_OK || answer->high <= asked->next || atomic_load(&entry->next) != asked->next)
+        return false;
+    if (entry->watched.behind_ms != 0)
+        return true;
+    entry->watched.popped = atomic_load(&k->popped);
+    entry->watched.behind_ms = hv_clock_boot_ms();
+    return false;
+}
+
+/* Whether one of them has. */
 static bool
 has_stalled(hv_kafka *k, const suspect *suspects, size_t count)
 {
@@ -84,9 +111,11 @@ has_stalled(hv_kafka *k, const suspect *suspects, size_t count)
         asked[i].hub = suspects[i].hub;
         asked[i].partition = suspects[i].partition;
     }
-    if (asked != NULL && hv_kafka_watermarks(&k->source, asked, count, QUESTION_MS, &err) == HV_OK)
-        for (size_t i = 0; i < count; i++)
-            stalled |= asked[i].rc == HV_NOT_FOUND || (asked[i].rc == HV_OK && asked[i].high > suspects[i].next);
+    bool answered = asked != NULL && hv_kafka_watermarks(&k->source, asked, count, QUESTION_MS, &err) == HV_OK;
+    (void)pthread_mutex_lock(&k->lock);
+    for (size_t i = 0; answered && i < count; i++)
+        stalled |= judge(k, &suspects[i], &asked[i]);
+    (void)pthread_mutex_unlock(&k->lock);
     free(asked);
     return stalled;
 }

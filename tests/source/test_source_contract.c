@@ -5,7 +5,7 @@
 #include "tests/harness/mock_broker.h"
 
 enum { SCRIPTED, KAFKA, DRIVERS, KAFKA_PATIENT = DRIVERS, DRIVERS_THAT_ARE_ASKED };      /* patient: questions have a connection of their own */
-enum { PATIENCE_MS = 15000 };
+enum { PATIENCE_MS = 60000 };
 
 static hv_err err;
 static hv_source *source;
@@ -484,7 +484,7 @@ main(void)
 {
     TCase *tests = tcase_create("source contract");
     tcase_add_checked_fixture(tests, NULL, close_driver);
-    tcase_set_timeout(tests, 60);
+    tcase_set_timeout(tests, 100);
     tcase_add_loop_test(tests, null_and_empty_keys_and_values_stay_apart, 0, DRIVERS);
     tcase_add_loop_test(tests, headers_keep_order_duplicates_nulls_empties_and_odd_names, 0, DRIVERS);
     tcase_add_loop_test(tests, timestamps_may_run_backwards_be_negative_or_far_in_the_future, 0, DRIVERS);

@@ -12,7 +12,7 @@
 #include "tests/harness/scratch_dir.h"
 #include "tests/source/broker_proxy.h"
 
-enum { PATIENCE_MS = 20000 };
+enum { PATIENCE_MS = 60000 };
 
 static hv_err err;
 static hv_source *source;
@@ -635,6 +635,14 @@ START_TEST(a_commit_that_finds_no_coordinator_does_not_keep_new_partitions_waiti
 }
 END_TEST
 
+/* Until so many things wait in librdkafka's queue, and nobody takes any. */
+static void
+await_queue(rd_kafka_queue_t *queue, size_t length)
+{
+    for (int64_t until = hv_clock_boot_ms() + PATIENCE_MS; rd_kafka_queue_length(queue) < length; usleep(1000))
+        ck_assert_msg(hv_clock_boot_ms() < until, "only %zu came", rd_kafka_queue_length(queue));
+}
+
 /* ---- stalls ---- */
 
 START_TEST(fetching_that_has_stalled_is_noticed_and_goes_on_over_a_new_connection)
@@ -671,6 +679,51 @@ START_TEST(a_reader_that_does_not_poll_is_not_taken_for_a_stall)
     int troubles = 0;
     expect_all(1, 100, &troubles);
     ck_assert_int_eq(troubles, 0);
+}
+END_TEST
+
+/* librdkafka tells it only when it learns the number of partitions anew. */
+START_TEST(a_partition_that_a_known_hub_does_not_have_is_gone_and_nothing_is_connected_anew_for_it)
+{
+    int troubles = 0;
+
+    open_with((hv_kafka_config){.stall_ms = 400});
+    mock_broker_topic(broker, "h", 1);
+    mock_broker_fill(broker, "h", 0, 10, 10);
+    assign(0, 0, 1);
+    expect_all(0, 10, NULL);
+    expect_kind(HV_SOURCE_END, 1);
+    assign(7, 0, 2);
+    const hv_source_item *item = next_item(&troubles);
+    ck_assert_msg(item->kind == HV_SOURCE_GONE, "kind %d: %s", (int)item->kind, item->err.msg);
+    ck_assert_uint_eq(item->generation, 2);
+    ck_assert_ptr_nonnull(strstr(item->err.msg, "partition 7 of hub 'h'"));
+    ck_assert_int_eq(troubles, 0);
+    mock_broker_fill(broker, "h", 0, 10, 10);
+    expect_all(10, 20, NULL);
+    expect_kind(HV_SOURCE_END, 1);                          /* it is told once */
+}
+END_TEST
+
+/* librdkafka calls back for the error while it fills a batch, and loses the next record if the callback asks it to yield there. */
+START_TEST(an_error_in_front_of_events_in_the_queue_costs_none_of_them)
+{
+    open_plain();
+    mock_broker_topic(broker, "h", 1);
+    mock_broker_fill(broker, "h", 0, 10, 10);
+    rd_kafka_queue_t *queue = ((hv_kafka *)source)->locked.conn->queue;
+    assign(7, 0, 2);                                        /* told when the hub is looked up */
+    await_queue(queue, 1);
+    assign(0, 0, 1);
+    await_queue(queue, 1 + 10);
+    for (int next = 0, gone = 0; next < 10 || gone == 0;) {
+        const hv_source_item *item = next_item(NULL);
+        gone += item->kind == HV_SOURCE_GONE;
+        if (item->kind == HV_SOURCE_EVENT)
+            ck_assert_int_eq(item->event.offset, next++);
+        else
+            ck_assert(item->kind == HV_SOURCE_GONE || item->kind == HV_SOURCE_END);
+    }
 }
 END_TEST
 
@@ -961,6 +1014,8 @@ main(void)
     tcase_add_test(tests, a_commit_that_finds_no_coordinator_does_not_keep_new_partitions_waiting);
     tcase_add_test(tests, fetching_that_has_stalled_is_noticed_and_goes_on_over_a_new_connection);
     tcase_add_test(tests, a_reader_that_does_not_poll_is_not_taken_for_a_stall);
+    tcase_add_test(tests, an_error_in_front_of_events_in_the_queue_costs_none_of_them);
+    tcase_add_test(tests, a_partition_that_a_known_hub_does_not_have_is_gone_and_nothing_is_connected_anew_for_it);
     tcase_add_test(tests, a_secret_in_librdkafkas_words_does_not_reach_anybody);
     tcase_add_test(tests, a_password_changed_in_its_file_is_taken_over_on_demand_and_a_file_that_is_gone_is_told);
     tcase_add_test(tests, other_globs_count_for_the_next_list_of_hubs);
