@@ -118,7 +118,7 @@ END_TEST
 /* Every prefix, and every byte of the text replaced by some others: no crash, and no success that mixes fields. */
 START_TEST(damaged_strings_never_crash)
 {
-    char text[sizeof GOOD + 20];
+    char text[sizeof GOOD + 20] = {0};
     static const char replacements[] = ";=/: \x01\x7f\xff";
     size_t full = strlen(GOOD ";EntityPath=orders");
 
