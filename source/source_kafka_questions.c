@@ -59,6 +59,59 @@ ask_offsets(hv_kafka_conn *conn, hv_source_watermarks *asked, size_t count, int6
     return HV_OK;
 }
 
+static int
+left_of(int64_t until)
+{
+    int64_t left = until - hv_clock_boot_ms();
+
+    return left > 1 ? (int)left : 1;
+}
+
+static hv_rc
+ask_both(hv_kafka_conn *conn, hv_source_watermarks *asked, size_t count, int64_t until, hv_err *err)
+{
+    for (size_t i = 0; i < count; i++)
+        asked[i].rc = HV_OK;
+    hv_rc rc = ask_offsets(conn, asked, count, EARLIEST, left_of(until), err);
+    if (rc == HV_OK)
+        rc = ask_offsets(conn, asked, count, LATEST, left_of(until), err);
+    for (size_t i = 0; i < count && rc != HV_OK; i++)
+        asked[i].rc = HV_UNAVAILABLE;
+    return rc;
+}
+
+/* Has librdkafka learn who leads the partitions of a hub. */
+static bool
+find_leaders(hv_kafka_conn *conn, const char *hub, int timeout_ms)
+{
+    const struct rd_kafka_metadata *metadata = NULL;
+    rd_kafka_topic_t *topic = rd_kafka_topic_new(conn->rk, hub, NULL);
+
+    if (topic == NULL)
+        return false;
+    bool found = rd_kafka_metadata(conn->rk, 0, topic, &metadata, timeout_ms) == RD_KAFKA_RESP_ERR_NO_ERROR;
+    if (found)
+        rd_kafka_metadata_destroy(metadata);
+    rd_kafka_topic_destroy(topic);
+    return found;
+}
+
+/* Whether it is worth asking again, because of leaders that may have moved. Of a hub that a handle does not read it goes on asking the one that it
+ * knows, for metadata.max.age.ms, though that says that it leads nothing (seen with 2.0.2). */
+static bool
+find_moved_leaders(hv_kafka_conn *conn, const hv_source_watermarks *asked, size_t count, int64_t until)
+{
+    const char *last = "";
+    bool found = false;
+
+    for (size_t i = 0; i < count && until - hv_clock_boot_ms() > 1; i++)
+        if (asked[i].rc == HV_UNAVAILABLE && strcmp(asked[i].hub, last) != 0) {
+            last = asked[i].hub;
+            found |= find_leaders(conn, last, left_of(until));
+        }
+    return found;
+}
+
 hv_rc
 hv_kafka_watermarks(hv_source *source, hv_source_watermarks *asked, size_t count, int timeout_ms, hv_err *err)
 {
@@ -66,16 +119,15 @@ hv_kafka_watermarks(hv_source *source, hv_source_watermarks *asked, size_t count
     HV_AUTO(hv_kafka_conn_release) hv_kafka_conn *conn = NULL;
     int64_t until = hv_clock_boot_ms() + timeout_ms;
 
-    for (size_t i = 0; i < count; i++)
-        asked[i].rc = HV_OK;
     hv_rc rc = hv_kafka_ask_hold(k, &conn, err);
-    if (rc == HV_OK)
-        rc = ask_offsets(conn, asked, count, EARLIEST, timeout_ms, err);
-    int64_t left = until - hv_clock_boot_ms();
-    if (rc == HV_OK)
-        rc = ask_offsets(conn, asked, count, LATEST, left > 1 ? (int)left : 1, err);
-    for (size_t i = 0; i < count && rc != HV_OK; i++)
-        asked[i].rc = HV_UNAVAILABLE;
+    if (rc != HV_OK) {
+        for (size_t i = 0; i < count; i++)
+            asked[i].rc = HV_UNAVAILABLE;
+        return rc;
+    }
+    rc = ask_both(conn, asked, count, until, err);
+    if (find_moved_leaders(conn, asked, count, until))
+        rc = ask_both(conn, asked, count, until, err);
     return hv_kafka_asked(k, conn, rc);
 }
 
@@ -195,9 +247,8 @@ hv_kafka_hub_policy(hv_source *source, const char *hub, int timeout_ms, hv_sourc
     hv_rc rc = hv_kafka_ask_hold(k, &conn, err);
     if (rc == HV_OK)
         rc = hv_kafka_find(k, conn, hub, timeout_ms, &found, err);
-    int64_t left = until - hv_clock_boot_ms();
     if (rc == HV_OK && found.has_controller)
-        rc = describe_hub(conn, hub, left > 1 ? (int)left : 1, ret, err);
+        rc = describe_hub(conn, hub, left_of(until), ret, err);
     else if (rc == HV_OK)
         *ret = (hv_source_hub_policy){.cleanup = HV_SOURCE_CLEANUP_UNKNOWN, .retention_ms = -1};
     return hv_kafka_asked(k, conn, rc) == HV_OK ? HV_OK : hv_err_prefix(err, "ask for the policy of hub '%s'", hub);

@@ -155,6 +155,35 @@ START_TEST(a_source_that_waits_ends_while_a_fetch_waits_at_the_broker_and_its_la
 }
 END_TEST
 
+START_TEST(a_partition_whose_leader_moves_is_asked_about_at_its_new_one)
+{
+    mock_broker *two = mock_broker_start(2);
+    hv_kafka_config config = {.bootstrap = mock_broker_bootstrap(two), .fetch_wait_ms = WAIT_MS};
+    int64_t until = hv_clock_boot_ms() + PATIENCE_MS;
+    hv_source_watermarks asked = {.hub = "h"};
+
+    mock_broker_topic(two, "h", 1);
+    mock_broker_fill(two, "h", 0, 3, 10);
+    ck_hv_ok(hv_source_kafka_open(&config, &source, &err));
+    HV_AUTO(hv_kafka_conn_release) hv_kafka_conn *conn = NULL;
+    ck_hv_ok(hv_kafka_asker_hold((hv_kafka *)source, &conn, &err));
+    for (int32_t leader = 1; leader <= 2; leader++) {       /* one of them is another than before, whichever was the first */
+        ck_assert_int_eq(rd_kafka_mock_partition_set_leader(mock_broker_cluster(two), "h", 0, leader), RD_KAFKA_RESP_ERR_NO_ERROR);
+        do {
+            asked.high = -1;
+            ck_assert_msg(hv_clock_boot_ms() < until, "no answer from leader %d: %s", (int)leader, hv_rc_name(asked.rc));
+            if (source->ops->watermarks(source, &asked, 1, PATIENCE_MS, &err) == HV_OK && asked.rc == HV_OK)
+                ck_assert_int_eq(asked.high, 3);
+        } while (asked.high != 3);
+        ck_assert_ptr_eq(conn, kafka()->locked.asker);      /* not because it was replaced */
+    }
+    hv_kafka_conn_release(HV_TAKE(conn));
+    hv_source_close(source);
+    source = NULL;
+    mock_broker_stop(two);
+}
+END_TEST
+
 /* ---- when there is one ---- */
 
 START_TEST(the_second_connection_is_opened_by_the_first_question_and_then_kept)
@@ -338,6 +367,7 @@ main(void)
     tcase_set_timeout(tests, 180);
     tcase_add_loop_test(tests, questions_are_answered_while_a_fetch_waits_at_the_broker, 0, 2);
     tcase_add_test(tests, a_source_that_waits_ends_while_a_fetch_waits_at_the_broker_and_its_last_commit_arrives);
+    tcase_add_test(tests, a_partition_whose_leader_moves_is_asked_about_at_its_new_one);
     tcase_add_test(tests, the_second_connection_is_opened_by_the_first_question_and_then_kept);
     tcase_add_loop_test(tests, a_source_whose_fetches_do_not_wait_long_has_one_connection_until_it_commits, 0, 2);
     tcase_add_loop_test(tests, a_broker_is_told_how_long_to_wait_and_for_how_much, 0, 2);
