@@ -23,12 +23,13 @@ static struct {
     int listener;
     char address[64];
     pthread_t thread;
+    pthread_mutex_t lock;               /* of what is taught and what was asked */
     hv_buf answers[KEYS];               /* by API key, without length and correlation id; empty: silence */
     char asked[KEYS][4096];             /* body of the last request of each key */
     size_t asked_len[KEYS];
     _Atomic int count[KEYS], connections;
     _Atomic bool wrong_correlation, huge_length;
-} fake;
+} fake = {.lock = PTHREAD_MUTEX_INITIALIZER};
 
 static bool
 read_all(int fd, unsigned char *to, size_t len)
@@ -72,11 +73,13 @@ serve(int fd)
         ck_assert(api_key >= 0 && api_key < KEYS);
         (void)hv_wire_bytes(&reader, 6);
         (void)hv_wire_string(&reader);
+        (void)pthread_mutex_lock(&fake.lock);
         fake.asked_len[api_key] = (size_t)(reader.end - reader.at);
         if (fake.asked_len[api_key] < sizeof fake.asked[0])
             memcpy(fake.asked[api_key], reader.at, fake.asked_len[api_key]);
         fake.count[api_key]++;
         answer(fd, frame, api_key);
+        (void)pthread_mutex_unlock(&fake.lock);
     }
     (void)close(fd);
 }
@@ -132,12 +135,35 @@ stop(void)
 
 /* ---- answers ---- */
 
+/* The answer to requests of this key is made anew until taught() is called. */
+static hv_buf *
+teach(int16_t api_key)
+{
+    (void)pthread_mutex_lock(&fake.lock);
+    hv_buf_clear(&fake.answers[api_key]);
+    return &fake.answers[api_key];
+}
+
+static void
+taught(void)
+{
+    (void)pthread_mutex_unlock(&fake.lock);
+}
+
+static void
+expect_asked(int16_t api_key, hv_slice want)
+{
+    (void)pthread_mutex_lock(&fake.lock);
+    hv_slice got = hv_slice_of(fake.asked[api_key], fake.asked_len[api_key]);
+    ck_assert(hv_slice_equal(got, want));
+    (void)pthread_mutex_unlock(&fake.lock);
+}
+
 static void
 answer_versions(int16_t metadata)
 {
-    hv_buf *to = &fake.answers[18];
+    hv_buf *to = teach(18);
 
-    hv_buf_clear(to);
     hv_wire_put_i16(to, 0);
     hv_wire_put_i32(to, 2);
     hv_wire_put_i16(to, 3);
@@ -146,18 +172,22 @@ answer_versions(int16_t metadata)
     hv_wire_put_i16(to, 18);
     hv_wire_put_i16(to, 0);
     hv_wire_put_i16(to, 3);
+    taught();
 }
 
 static void
 answer_login(int16_t handshake_error, int16_t error)
 {
-    hv_buf_clear(&fake.answers[17]);
-    hv_wire_put_i16(&fake.answers[17], handshake_error);
-    hv_wire_put_i32(&fake.answers[17], 0);
-    hv_buf_clear(&fake.answers[36]);
-    hv_wire_put_i16(&fake.answers[36], error);
-    hv_wire_put_i16(&fake.answers[36], -1);
-    hv_wire_put_i32(&fake.answers[36], 0);
+    hv_buf *to = teach(17);
+
+    hv_wire_put_i16(to, handshake_error);
+    hv_wire_put_i32(to, 0);
+    taught();
+    to = teach(36);
+    hv_wire_put_i16(to, error);
+    hv_wire_put_i16(to, -1);
+    hv_wire_put_i32(to, 0);
+    taught();
 }
 
 static void
@@ -321,10 +351,8 @@ START_TEST(a_login_sends_user_and_password_after_the_mechanism)
     answer_versions(12);
     answer_login(0, 0);
     ck_hv_ok(open_line(HV_KAFKA_AUTH_PLAIN, 5000, &line));
-    ck_assert_uint_eq(fake.asked_len[17], 7);
-    ck_assert(memcmp(fake.asked[17], "\0\5PLAIN", 7) == 0);
-    ck_assert_uint_eq(fake.asked_len[36], 14);
-    ck_assert(memcmp(fake.asked[36], "\0\0\0\12\0user\0pass", 14) == 0);
+    expect_asked(17, hv_slice_of("\0\5PLAIN", 7));
+    expect_asked(36, hv_slice_of("\0\0\0\12\0user\0pass", 14));
     ck_assert_int_eq(hv_kafka_line_version(line, 3), 12);
     ck_assert_int_eq(hv_kafka_line_version(line, 50), -1);
 }
@@ -366,11 +394,14 @@ START_TEST(what_is_no_kafka_is_noticed)
     fake.huge_length = true;
     ck_hv_fails(HV_LIMIT, open_line(HV_KAFKA_AUTH_NONE, 3000, &line));
     fake.huge_length = false;
-    fake.answers[18].len = 7;
+    hv_wire_put_i16(teach(18), 0);
+    hv_wire_put_i32(&fake.answers[18], 2);          /* of which only the first byte comes */
+    hv_buf_put_byte(&fake.answers[18], 0);
+    taught();
     ck_hv_fails(HV_VERSION, open_line(HV_KAFKA_AUTH_NONE, 3000, &line));
-    hv_buf_clear(&fake.answers[18]);
-    hv_wire_put_i16(&fake.answers[18], 35);
+    hv_wire_put_i16(teach(18), 35);
     hv_wire_put_i32(&fake.answers[18], 0);
+    taught();
     ck_hv_fails(HV_VERSION, open_line(HV_KAFKA_AUTH_NONE, 3000, &line));
 }
 END_TEST
@@ -427,15 +458,18 @@ START_TEST(ids_that_were_there_once_are_not_replaced_by_nothing_when_the_broker_
     hv_source_hub hubs[3];
 
     answer_versions(12);
-    make_metadata(&fake.answers[3]);
+    make_metadata(teach(3));
+    taught();
     make_source(&k);
     make_hubs(hubs);
     ck_hv_ok(hv_kafka_fill_identities(&k, hubs, 3, 3000, &err));
     ck_assert_str_eq(hubs[0].identity, "101112131415161718191a1b1c1d1e1f");
     make_hubs(hubs);
-    hv_buf_clear(&fake.answers[3]);
+    (void)teach(3);                     /* silence */
+    taught();
     ck_hv_fails(HV_UNAVAILABLE, hv_kafka_fill_identities(&k, hubs, 3, 300, &err));
-    make_metadata(&fake.answers[3]);
+    make_metadata(teach(3));
+    taught();
     ck_hv_ok(hv_kafka_fill_identities(&k, hubs, 3, 3000, &err));
     ck_assert_str_eq(hubs[0].identity, "101112131415161718191a1b1c1d1e1f");
     hv_kafka_settings_clear(&k.settings);
