@@ -14,6 +14,8 @@ STARTS = ("put.marker.", "put.incarnation.", SNAPSHOT, "folder.", "claim.", "ind
 CAPTURE = ("put.lead.", "index.cut.", "adopt.looked", "adopt.record.", "rebuild.", "replace.", "shutdown.", "verify.", "start.after")
 SIBLINGS = ("put.sibling.", "fill.")
 RIVALS = ("put.lead.exists", "adopt.sealing")
+GROUP = ("group.",)
+NAMED = ("group.assigned.", "group.admit.", "group.lost.", "group.leave.")      # a member with a name of its own seldom has to give
 
 
 class Kind(typing.NamedTuple):
@@ -28,6 +30,7 @@ class Kind(typing.NamedTuple):
     archivers: int = 1
     producer: str = "idempotent"        # or transactions, java
     real_only: bool = False
+    member: str = ""                    # of a consumer group, by which the archivers share the partitions: dynamic, or named (KIP-345)
 
 
 KINDS = [
@@ -40,6 +43,10 @@ KINDS = [
     Kind("recreated", ("put.incarnation.", "claim.", "put.lead.", "index.cut.", "rebuild.") + SIBLINGS, 2, classes=2, cut_bytes=8192,
          cut_age_ms=150, real_only=True),
     Kind("java", CAPTURE, 1, cut_bytes=16384, cut_age_ms=200, producer="java", real_only=True),
+    Kind("group", GROUP + ("put.lead.", "put.sibling.", "index.cut."), 2, partitions=12, rate=600, classes=2, cut_bytes=6144,
+         cut_age_ms=150, archivers=3, member="dynamic"),
+    Kind("group-named", NAMED + ("put.lead.", "index.cut."), 1, partitions=6, rate=600, classes=2, cut_bytes=6144, cut_age_ms=150,
+         archivers=2, member="named", real_only=True),
     Kind("replay", (REPLAY,), 2, rate=1500, cut_bytes=32768, cut_age_ms=300, real_only=True),
 ]
 
@@ -55,6 +62,11 @@ class Cycle(typing.NamedTuple):
     power: bool                         # afterwards: what the vault has not synced is lost
     victim: int                         # of the archivers that share the vault
     product: bool                       # hubvault itself and not hubvault_killed, for kills from outside
+    # With a group:
+    move: str = ""                      # how another one goes away and comes back: leave, kill, pause
+    also: str = ""                      # where one more dies, if it gets there
+    away: float = 0                     # how long those that died stay away
+    all_die: bool = False               # afterwards
 
 
 class Round(typing.NamedTuple):
@@ -67,7 +79,7 @@ class Round(typing.NamedTuple):
 
 def places_of(kind, places):
     return [place for place in places if any(place.startswith(group) for group in kind.groups)
-            and (place not in RIVALS or kind.archivers > 1)]
+            and (place not in RIVALS or place in kind.groups)]
 
 
 def places_for(broker, places):
@@ -87,7 +99,7 @@ def verb_of(place, dice):
 def _count(place, dice):
     """A small number: every passage is one in a row of many, but a start passes some of them once."""
     once = ("put.marker.", "put.incarnation.", SNAPSHOT, "claim.", "index.open.", "index.incarnation.", "start.", "rebuild.", "replace.", "adopt.",
-            "fill.", "shutdown.", "verify.begin", "folder.", "replay.init", "put.lead.exists")
+            "fill.", "shutdown.", "verify.begin", "folder.", "replay.init", "put.lead.exists", "group.")
     if any(place.startswith(beginning) for beginning in once):
         return 1
     return dice.choice((1, 1, 2) if place.startswith(("replay.offsets.", "replay.commit.")) else (1, 1, 2, 2, 3, 5, 8))
@@ -101,6 +113,19 @@ def _cycle(number, kind, place, dice):
                  seconds=dice.uniform(0.01, 0.9) * (2 if verb == "replay" else 1), stop_after=dice.uniform(0.4, 1.0),
                  disk=dice.choice(("keep",) * 5 + ("lose", "lose", "old", "old")), power=dice.random() < 0.2,
                  victim=dice.randrange(kind.archivers), product=product)
+
+
+def _group_cycle(cycle, kind, places, dice):
+    """Killed while others come and go."""
+    moved = [place for place in places if place.startswith(GROUP) and not place.startswith(("group.lost.", "group.leave."))]
+    also = dice.choice(moved) if kind.archivers > 2 and dice.random() < 0.5 else ""
+    return cycle._replace(verb="run", move=dice.choice(("leave", "leave", "kill", "pause")), also=also, away=dice.choice((0, 0, 0.5, 1.5)),
+                          all_die=dice.random() < 0.15)
+
+
+def _cycles(number, kind, names, places, dice):
+    made = [_cycle(number + i, kind, place, dice) for i, place in enumerate(names)]
+    return [_group_cycle(cycle, kind, places, dice) for cycle in made] if kind.member else made
 
 
 class Deck:
@@ -125,10 +150,10 @@ def _places_of_round(kind, deck, size, dice):
     return places
 
 
-def make(seed, broker, places, cycles, round_size=25):
+def make(seed, broker, places, cycles, only=None, round_size=25):
     """Rounds whose cycles are `cycles` in sum."""
     dice = random.Random(f"{seed}/{broker}")
-    kinds = [kind for kind in KINDS if broker == "real" or not kind.real_only]
+    kinds = [kind for kind in KINDS if (broker == "real" or not kind.real_only) and only in (None, kind.name)]
     places = places_for(broker, places)
     decks = {kind.name: Deck(places_of(kind, places), dice) for kind in kinds}
     rounds, number, order = [], 0, []
@@ -142,7 +167,7 @@ def make(seed, broker, places, cycles, round_size=25):
         kind = order.pop()
         size = min(round_size, cycles - number)
         names = _places_of_round(kind, decks[kind.name], size, dice)
-        made = [_cycle(number + i, kind, place, dice) for i, place in enumerate(names)]
+        made = _cycles(number, kind, names, places, dice)
         rounds.append(Round(len(rounds), kind, dice.choice(("tmpfile", "tmpfile", "link", "rename")), dice.randrange(1 << 30), made))
         number += size
     return rounds
@@ -151,7 +176,7 @@ def make(seed, broker, places, cycles, round_size=25):
 def make_covering(seed, broker, places):
     """The short campaign: every place once, and some kills anywhere."""
     dice = random.Random(f"{seed}/{broker}/short")
-    kinds = [kind for kind in KINDS if (broker == "real" or not kind.real_only) and kind.name not in ("wide", "java", "transactions", "recreated")]
+    kinds = [kind for kind in KINDS if (broker == "real" or not kind.real_only) and kind.name not in ("wide", "java", "transactions", "recreated", "group-named")]
     places = places_for(broker, places)
     rounds, number, left = [], 0, set(places)
     for kind in sorted(kinds, key=lambda kind: kind.name != "rivals"):      # rivals first: only they reach some places
@@ -165,7 +190,7 @@ def make_covering(seed, broker, places):
         if kind.name == "starts":
             mine.sort(key=lambda place: next(number for number, group in enumerate(STARTS) if place.startswith(group)))
         mine += [dice.choice(("tick", "time")) for _ in range(6 if kind.name == "plain" else 3)]
-        made = [_cycle(number + i, kind, place, dice) for i, place in enumerate(mine)]
+        made = _cycles(number, kind, mine, places, dice)
         rounds.append(Round(len(rounds), kind, dice.choice(("tmpfile", "link", "rename")), dice.randrange(1 << 30), made))
         number += len(made)
     assert not left, f"no round reaches {sorted(left)}"

@@ -20,7 +20,8 @@ import power_loss  # noqa: E402
 from campaign_judge import Failure  # noqa: E402
 
 FOREIGN_WAIT_MS = 300
-REACH = 5           # seconds until a place counts as not reached
+REACH = 5           # seconds until a place counts as not reached; then others come first
+PATIENCE = 60       # the same when it is tried again: a slow machine must not fail for that
 END = 90            # seconds after which something hangs
 TRIES = 3
 RECREATED = "recreated"
@@ -100,7 +101,7 @@ class Archiver:
     """One machine: a configuration with an index of its own."""
 
     def __init__(self, number):
-        self.name = "ab"[number]
+        self.name = "abc"[number]
         self.process = self.board = self.index = self.config = None
         self.ended = False              # the process was seen to end
         self.reads = {}                 # of the last process: (incarnation, partition) -> (first, next)
@@ -144,8 +145,10 @@ class RoundRun:
             archiver.index = self.place / f"index-{archiver.name}"
             archiver.config = self.place / f"{archiver.name}.conf"
             archiver.reads = {}
-            archiver.config.write_text(
-                f"store.dir = {self.vault}\nindex.dir = {archiver.index}\nsource.bootstrap = {self.hub.bootstrap}\n"
+            archiver.config.write_text(self._settings(archiver))
+
+    def _settings(self, archiver):
+        return (f"store.dir = {self.vault}\nindex.dir = {archiver.index}\nsource.bootstrap = {self.hub.bootstrap}\n"
                 f"source.include = {self.topic}\nsegment.max-age = 1s\nsegment.max-bytes = 64K\nsegment.block-bytes = 4K\nindex.map-size = 1M\n")
 
     def _environment(self, kill_at=None):
@@ -251,9 +254,24 @@ class RoundRun:
         if cycle.place.startswith(("index.open.", "rebuild.")):
             shutil.rmtree(victim.index, ignore_errors=True)
         if cycle.place.startswith(("adopt.looked", "adopt.record.")):
+            if self.reach == PATIENCE:
+                self._copy(victim)
+                self._capture_more(victim, "index.cut.commit.after")
             self._old_copy(victim)
         if cycle.place.startswith("fill."):
             self._leave_incomplete(victim)
+
+    def _capture_more(self, archiver, place):
+        """Until it has come by that place."""
+        self.start(archiver, ("run",))
+        self._until_passed(archiver, place)
+        self._kill(archiver)
+
+    def _until_passed(self, archiver, place):
+        deadline = time.monotonic() + PATIENCE
+        while archiver.process.poll() is None and time.monotonic() < deadline and \
+                place not in kill_board.Board(archiver.board, self.places).passed:
+            time.sleep(0.02)
 
     def _leave_incomplete(self, victim):
         """A cut whose lead is there and whose siblings are not."""
@@ -263,11 +281,15 @@ class RoundRun:
     def _reach(self, archiver):
         """Until it kills itself, or too long. Whether it did."""
         try:
-            archiver.process.wait(REACH)
+            archiver.process.wait(self.reach)
         except subprocess.TimeoutExpired:
             archiver.process.kill()
             archiver.process.wait()
         board = self._collect(archiver)
+        return self._count_kill(archiver, board)
+
+    def _count_kill(self, archiver, board):
+        """Whether it killed itself."""
         if archiver.process.returncode != -signal.SIGKILL:
             return False
         how = "time" if board.killed_at is None else "tick" if board.killed_at == "tick" else "place"
@@ -302,6 +324,8 @@ class RoundRun:
 
     def _await_end(self, cycle, victim, words, good):
         if cycle.verb == "shutdown":
+            if self.reach == PATIENCE:
+                self._until_passed(victim, "put.lead.created")
             self._sleep(victim, cycle.stop_after)
             if victim.process.poll() is None:
                 victim.process.send_signal(signal.SIGTERM)
@@ -405,9 +429,13 @@ class RoundRun:
         self.judge.look()
         self.results.numbers["vaults"] += 1
 
-    def finish(self):
+    def settle(self):
+        """No more events, and nothing runs."""
         self._kill_all()
         self.hub.stop()
+
+    def finish(self):
+        self.settle()
         self.finish_vault()
         transactions = self.plan.kind.producer == "transactions"
         if self.plan.kind.name == RECREATED:

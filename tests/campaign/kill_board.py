@@ -4,8 +4,18 @@ import pathlib
 import struct
 
 PLACES, READS = 128, 256
-HEAD = struct.Struct(f"<QQ{PLACES}QQ")
+HEAD = struct.Struct(f"<QQQQ{PLACES}QQ")
 READ = struct.Struct("<4q")
+WANTED, WANTED_IN = 0, 8                # where they are
+
+
+def arm(path, places, place, count):
+    """Have a process that runs die at the count-th passage of this place from now on; None: at none."""
+    number = 0 if place is None else PLACES if place == "tick" else places.index(place) + 1
+    with open(path, "r+b", buffering=0) as board:
+        for at, value in ((WANTED, 0), (WANTED_IN, count), (WANTED, number)):
+            board.seek(at)
+            board.write(struct.pack("<Q", value))
 
 
 class Board:
@@ -14,7 +24,7 @@ class Board:
         self.killed_at, self.ticks, self.passed, self.reads = None, 0, {}, {}
         if len(data) < HEAD.size:
             return                      # it died before it made one
-        killed, self.ticks, *rest = HEAD.unpack_from(data)
+        _, _, killed, self.ticks, *rest = HEAD.unpack_from(data)
         # A tick has no place of its own.
         self.killed_at = None if killed == 0 else "tick" if killed > len(places) else places[killed - 1]
         self.passed = {place: rest[p] for p, place in enumerate(places) if rest[p]}

@@ -82,15 +82,19 @@ int __wrap_mdb_txn_commit(MDB_txn *txn);
 int
 __wrap_mdb_txn_commit(MDB_txn *txn)
 {
-    bool in_shutdown = transaction != NULL && kill_state_stopping();
+    bool in_shutdown = transaction != NULL && kill_state_stopping(), in_release = transaction != NULL && kill_state_releasing();
 
     kill_point(transaction != NULL ? transaction : "other", "commit.before");
     if (in_shutdown)
         kill_point("shutdown", "commit.before");
+    if (in_release)
+        kill_point("group.release", "commit.before");
     int rc = __real_mdb_txn_commit(txn);
     kill_point(transaction != NULL ? transaction : "other", "commit.after");
     if (in_shutdown)
         kill_point("shutdown", "commit.after");
+    if (in_release)
+        kill_point("group.release", "commit.after");
     return rc;
 }
 
@@ -218,8 +222,9 @@ hv_rc __wrap_hv_chain_look(const hv_chain *chain, const hv_partition *partition,
 hv_rc
 __wrap_hv_chain_look(const hv_chain *chain, const hv_partition *partition, int64_t first, hv_chain_cut *ret, hv_err *err)
 {
+    if (kill_state_admitting() && !sealing)
+        kill_point("group.admit", "look");
     hv_rc rc = __real_hv_chain_look(chain, partition, first, ret, err);
-
     if (rc == HV_OK)
         kill_point("adopt", sealing ? "sealing" : "looked");
     return rc;
@@ -232,8 +237,9 @@ hv_rc __wrap_hv_chain_look_on(const hv_chain *chain, const hv_partition *partiti
 hv_rc
 __wrap_hv_chain_look_on(const hv_chain *chain, const hv_partition *partition, int64_t first, hv_chain_cut *ret, int64_t *later, hv_err *err)
 {
+    if (kill_state_admitting())
+        kill_point("group.admit", "look");
     hv_rc rc = __real_hv_chain_look_on(chain, partition, first, ret, later, err);
-
     if (rc == HV_OK)
         kill_point("adopt", "looked");
     return rc;

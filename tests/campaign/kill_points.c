@@ -40,12 +40,21 @@ static const char *const places[] = {
     "verify.begin", "verify.read",
     "replay.init.before", "replay.init.after", "replay.produce", "replay.offsets.before", "replay.offsets.after",
     "replay.commit.before", "replay.commit.after",
+    "group.assigned.before", "group.assigned.after",
+    "group.admit.asked", "group.admit.look", "group.admit.before", "group.admit.after",
+    "group.revoked.before", "group.revoked.after",
+    "group.release.put.before", "group.release.put.after", "group.release.commit.before", "group.release.commit.after",
+    "group.released.before", "group.released.after",
+    "group.lost.before", "group.lost.after",
+    "group.leave.before", "group.leave.after",
 };
 
 enum { PLACES = sizeof places / sizeof places[0], BOARD_PLACES = 128, BOARD_READS = 256, NO_PLACE = -1, ANY_PLACE = -2 };
 
 /* Read by kill_board.py; little-endian there, as on every machine that this runs on. */
 typedef struct board {
+    _Atomic uint64_t wanted;            /* written from outside: 1 + number of the place to die at, BOARD_PLACES for any; 0: none */
+    _Atomic uint64_t wanted_in;         /* the same: at so many passages from then on */
     _Atomic uint64_t killed;            /* 1 + number of the place; 0: not by itself */
     _Atomic uint64_t ticks;
     _Atomic uint64_t passed[BOARD_PLACES];
@@ -128,6 +137,17 @@ print_places(void)
     _exit(0);
 }
 
+/* Whether somebody has written into the board that this passage is to be the last. */
+static bool
+told_to_die(int place)
+{
+    uint64_t wanted = armed.board == NULL ? 0 : atomic_load(&armed.board->wanted);
+
+    if (wanted == 0 || (wanted != BOARD_PLACES && wanted != (uint64_t)(place == NO_PLACE ? 0 : place + 1)))
+        return false;
+    return atomic_fetch_sub(&armed.board->wanted_in, 1) == 1;
+}
+
 void
 kill_point(const char *group, const char *step)
 {
@@ -144,11 +164,12 @@ kill_point(const char *group, const char *step)
         if (place != NO_PLACE)
             atomic_fetch_add(&armed.board->passed[place], 1);
     }
+    bool told = told_to_die(place), any = told ? atomic_load(&armed.board->wanted) == BOARD_PLACES : armed.place == ANY_PLACE;
     bool now = armed.place == ANY_PLACE ? tick == armed.number : place != NO_PLACE && place == armed.place && here == armed.number;
-    if (!now)
+    if (!now && !told)
         return;
     if (armed.board != NULL)
-        atomic_store(&armed.board->killed, armed.place == ANY_PLACE ? BOARD_PLACES : (uint64_t)place + 1);
+        atomic_store(&armed.board->killed, any ? BOARD_PLACES : (uint64_t)place + 1);
     (void)kill(getpid(), SIGKILL);
     for (;;)                            /* this thread goes no further, whichever the kernel ends first */
         (void)pause();

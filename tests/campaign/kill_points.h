@@ -5,7 +5,8 @@
  * the process is; at the place that the environment names, the process kills itself:
  *
  *   CAMPAIGN_KILL=PLACE:N   at the N-th passage of PLACE. "tick" is a passage of any place.
- *   CAMPAIGN_BOARD=FILE     counters and reading positions, in memory shared with the file, so that they outlive the process
+ *   CAMPAIGN_BOARD=FILE     counters and reading positions, in memory shared with the file, so that they outlive the process; a place to
+ *                           die at may be written into it while the process runs
  *   CAMPAIGN_JOURNAL=FILE   what was named and what was synced in the vault, for whoever plays a loss of power
  *   CAMPAIGN_CLASSES=N, CAMPAIGN_CUT_BYTES=N, CAMPAIGN_CUT_AGE_MS=N, CAMPAIGN_FOREIGN_WAIT_MS=N
  *                           what the configuration cannot say: classes by offset, cuts smaller than allowed

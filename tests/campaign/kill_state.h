@@ -6,5 +6,7 @@
 
 bool kill_state_stopping(void);
 bool kill_state_verifying(void);
+bool kill_state_releasing(void);        /* the group waits for partitions that it wants back */
+bool kill_state_admitting(void);        /* it is being found out from where partitions that the group gave us are read */
 
 #endif

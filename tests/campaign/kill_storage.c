@@ -70,12 +70,16 @@ __wrap_hv_dir_put_new(hv_storage *storage, const char *name, const hv_slice *par
     put_point("before");
     if (kill_state_stopping())
         kill_point("shutdown", "put.before");
+    if (kill_state_releasing())
+        kill_point("group.release", "put.before");
     hv_rc rc = __real_hv_dir_put_new(storage, name, parts, part_count, attributes, err);
     if (rc == HV_OK && put.path[0] != '\0')
         journal_write('A', journal_now(), 0, put.path);
     put_point(rc == HV_OK ? "created" : rc == HV_EXISTS ? "exists" : "failed");
     if (kill_state_stopping())
         kill_point("shutdown", "put.after");
+    if (kill_state_releasing())
+        kill_point("group.release", "put.after");
     put.group[0] = '\0';
     return rc;
 }

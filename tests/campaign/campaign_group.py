@@ -1,0 +1,194 @@
+"""A round in which archivers share the partitions of a hub by a consumer group.
+
+All of them run all the time. A cycle writes into the board of one, or of two, at which place to die, and has another one go away and come
+back: it leaves, is killed, or is stopped for longer than its session. So partitions go to those that are left, and then some of them are
+wanted back.
+"""
+
+import json
+import signal
+import subprocess
+import time
+
+import campaign_round
+import kill_board
+from campaign_judge import Failure
+
+SESSION = 2         # seconds
+REACH = 90          # seconds until a place counts as not reached
+MOVE = 60           # seconds after which a rebalance that was brought about is not waited for any more
+LOOK = 0.02
+SETTLE = 120
+
+
+class GroupRun(campaign_round.RoundRun):
+    def _settings(self, archiver):
+        named = f"source.assignment-instance = archiver-{archiver.name}\n" if self.plan.kind.member == "named" else ""
+        return (f"{super()._settings(archiver)}source.assignment = group\nsource.session-timeout = {SESSION}s\n"
+                f"source.release-timeout = 2s\nsource.discovery-interval = 1s\narchiver.follow-interval = 200ms\n{named}")
+
+    # ---- what they are told, and what is seen of them ----
+
+    def _arm(self, archiver, place, count):
+        kill_board.arm(archiver.board, self.places, place, count)
+
+    def _passed(self, archiver, place):
+        return kill_board.Board(archiver.board, self.places).passed.get(place, 0)
+
+    def _assignments(self, archiver):
+        return self._passed(archiver, "group.assigned.after")
+
+    @staticmethod
+    def _dead(archiver):
+        return archiver.process.poll() is not None
+
+    @staticmethod
+    def _until(seconds, condition):
+        """Whether it came to be."""
+        deadline = time.monotonic() + seconds
+        while not condition():
+            if time.monotonic() > deadline:
+                return False
+            time.sleep(LOOK)
+        return True
+
+    def _start_all(self):
+        for archiver in self.archivers:
+            if not self._runs(archiver):
+                self.start(archiver, ("run",))
+        for archiver in self.archivers:             # armed is what has a board
+            self._until(campaign_round.END, lambda of=archiver: self._passed(of, "start.after") > 0 or self._dead(of))
+
+    # ---- how one goes away and comes back ----
+
+    def _away(self, archiver, how):
+        if how == "kill":
+            self._kill(archiver)
+        elif how == "leave":
+            self._leave(archiver)
+        else:
+            archiver.process.send_signal(signal.SIGSTOP)
+            self.results.numbers["paused"] += 1
+
+    def _back(self, archiver, how):
+        if how == "pause":
+            archiver.process.send_signal(signal.SIGCONT)
+        else:
+            self.start(archiver, ("run",))
+
+    def _leave(self, archiver):
+        if not self._runs(archiver):
+            return
+        archiver.process.send_signal(signal.SIGTERM)
+        self._wait(archiver, campaign_round.END)
+        if archiver.process.returncode != 0:
+            raise Failure(f"SIGTERM ended archiver {archiver.name} with {archiver.process.returncode}, see {self.log_file.name}")
+        self.results.numbers["left"] += 1
+        self._collect(archiver)
+
+    def _move(self, cycle, mover, watched):
+        """One goes away, the others get what it had; it comes back, and they have to give."""
+        before = sum(map(self._assignments, watched))
+        self._away(mover, cycle.move)
+        # One with a name has its partitions again if it is back within its session.
+        if self.plan.kind.member != "named" or cycle.number % 2 == 0:
+            self._until(MOVE, lambda: any(map(self._dead, watched)) or sum(map(self._assignments, watched)) > before)
+        self._back(mover, cycle.move)
+
+    def _stop_for_longer_than_the_session(self, victim, others):
+        """So that somebody else has its partitions when it goes on."""
+        self._until(MOVE, lambda: self._assignments(victim) > 0)
+        before = sum(map(self._assignments, others))
+        self._away(victim, "pause")
+        time.sleep(SESSION)
+        self._until(MOVE, lambda: sum(map(self._assignments, others)) > before)
+        victim.process.send_signal(signal.SIGCONT)
+
+    # ---- one cycle ----
+
+    def _provoke(self, cycle, victim, mover):
+        """Until the victim is dead, or nothing helps."""
+        deadline = time.monotonic() + REACH
+        others = [archiver for archiver in self.archivers if archiver is not victim]
+        while not self._dead(victim) and time.monotonic() < deadline:
+            if cycle.place.startswith("group.lost."):
+                self._stop_for_longer_than_the_session(victim, [other for other in others if not self._dead(other)])
+            elif cycle.place.startswith("group.leave."):
+                self._until(MOVE, lambda: self._assignments(victim) > 0)
+                victim.process.send_signal(signal.SIGTERM)
+            elif mover is not None and not self._dead(mover):
+                self._move(cycle, mover, [archiver for archiver in self.archivers if archiver is not mover and not self._dead(archiver)])
+            self._until(3 * SESSION, lambda: self._dead(victim))
+
+    def run_cycle(self, cycle):
+        """False if the place was not reached; it was killed from outside then."""
+        self.cycle = cycle
+        victim = self.archivers[cycle.victim]
+        others = [archiver for archiver in self.archivers if archiver is not victim]
+        mover, also = others[cycle.number % len(others)], others[(cycle.number + 1) % len(others)]
+        time.sleep(cycle.away)
+        self._start_all()
+        second = also if cycle.also and also is not mover else None
+        if cycle.place != "time":
+            self._arm(victim, cycle.place, cycle.count)
+        if second is not None:
+            self._arm(second, cycle.also, 1)
+        if cycle.place == "time":
+            self._move(cycle, mover, [victim])
+            self._sleep(victim, cycle.seconds)
+        else:
+            self._provoke(cycle, victim, mover)
+        reached = self._death_of(victim)
+        self.results.verbs["run"] += 1
+        if second is not None:
+            self._settle_second(second)
+        self.after(cycle, victim)
+        return reached or cycle.place in ("time", "tick")
+
+    def _settle_second(self, second):
+        """If it does not get there soon, it goes on unarmed."""
+        if not self._until(SESSION, lambda: self._dead(second)):
+            self._arm(second, None, 0)
+        if self._dead(second):
+            self._death_of(second)
+
+    def _death_of(self, archiver):
+        """Whether it died by its own hand; if it lives, it is killed."""
+        if archiver.ended:
+            return False
+        status = archiver.process.poll()
+        if status not in (None, 0, -signal.SIGKILL) or (status == 0 and not self.cycle.place.startswith("group.leave.")):
+            raise Failure(f"'run' ended by itself with {status}, see {self.log_file.name}")
+        if status is None:
+            self._kill(archiver)
+            return False
+        return self._count_kill(archiver, self._collect(archiver))
+
+    def after(self, cycle, victim):
+        """Now and then all of them die at once; only then can be looked at what is there."""
+        if cycle.all_die:
+            self._kill_all()
+        super().after(cycle, victim)
+
+    # ---- the end ----
+
+    def _ends(self, archiver):
+        """As its index knows them while it runs."""
+        done = subprocess.run([self.campaign.product, "--config", str(archiver.config), "segments", self.topic, "--output", "json"],
+                              stdin=subprocess.DEVNULL, capture_output=True, timeout=campaign_round.END, check=False, text=True)
+        ends = {}
+        for row in map(json.loads, done.stdout.splitlines()):
+            ends[row["partition"]] = max(ends.get(row["partition"], 0), row["end_offset"])
+        return ends
+
+    def settle(self):
+        """With nothing but what runs, each comes to know everything; then they leave in good order."""
+        self._start_all()
+        self.hub.stop()
+        self.log.read()
+        wanted = {partition: last + 1 for partition, last in self.log.last.items()}
+        if not self._until(SETTLE, lambda: all(self._runs(archiver) and self._ends(archiver) == wanted for archiver in self.archivers)):
+            late = {archiver.name: self._ends(archiver) for archiver in self.archivers}
+            raise Failure(f"within {SETTLE} s not all of them knew that the ends are {wanted}: {late}")
+        for archiver in self.archivers:
+            self._leave(archiver)
