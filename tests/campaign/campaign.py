@@ -79,7 +79,7 @@ class Campaign:
 
     def command_for(self, cycle):
         arguments = self.arguments
-        size = "--short" if arguments.short else f"--cycles {arguments.cycles}"
+        size = ("--short" if arguments.short else f"--cycles {arguments.cycles}") + (f" --kind {arguments.kind}" if arguments.kind else "")
         return f"scripts/campaign --{arguments.broker} {size} --seed {arguments.seed} --cycle {cycle.number if cycle else 0}"
 
     def run_round(self, plan, up_to=None):
@@ -106,8 +106,11 @@ class Campaign:
     def plan(self):
         arguments = self.arguments
         if arguments.short:
-            return campaign_plan.make_covering(arguments.seed, arguments.broker, self.places)
+            return campaign_plan.make_covering(arguments.seed, arguments.broker, self.places, arguments.kind)
         return campaign_plan.make(arguments.seed, arguments.broker, self.places, arguments.cycles, arguments.kind)
+
+    def wanted_places(self):
+        return campaign_plan.places_for(self.arguments.broker, self.places, self.arguments.short)
 
     def run(self):
         one = self.arguments.cycle
@@ -117,9 +120,7 @@ class Campaign:
             self.run_round(plan, one)
             if len(self.failures) >= (1 if self.arguments.short else MAX_FAILURES):
                 break
-        missed = [] if one is not None or self.arguments.kind else [place for place in campaign_plan.places_for(self.arguments.broker, self.places)
-                                                                    if not self.results.at[place]]
-        return missed
+        return [] if one is not None or self.arguments.kind else [place for place in self.wanted_places() if not self.results.at[place]]
 
     def report(self, missed):
         results = self.results
@@ -128,7 +129,7 @@ class Campaign:
                 "verbs": dict(results.verbs), "disks": dict(results.disks), "rounds": dict(results.kinds),
                 "numbers": {"lost": 0, "doubled": 0} | dict(results.numbers), "most_read_again": results.most_read_again,
                 "places": {place: {"kills": results.at[place], "passed": results.passed[place]}
-                           for place in campaign_plan.places_for(self.arguments.broker, self.places)},
+                           for place in self.wanted_places()},
                 "missed": missed, "failures": self.failures}
 
 

@@ -16,7 +16,7 @@ from campaign_judge import Failure
 
 SESSION = 2         # seconds
 REACH = 90          # seconds until a place counts as not reached
-MOVE = 60           # seconds after which a rebalance that was brought about is not waited for any more
+MOVE = 3 * SESSION  # after that, one that went away comes back although the others were given nothing: they may have had everything
 LOOK = 0.02
 SETTLE = 120
 
@@ -95,69 +95,79 @@ class GroupRun(campaign_round.RoundRun):
             self._until(MOVE, lambda: any(map(self._dead, watched)) or sum(map(self._assignments, watched)) > before)
         self._back(mover, cycle.move)
 
-    def _stop_for_longer_than_the_session(self, victim, others):
-        """So that somebody else has its partitions when it goes on."""
-        self._until(MOVE, lambda: self._assignments(victim) > 0)
+    def _stop_for_longer_than_the_session(self, stopped, others):
+        """So that somebody else has their partitions when they go on."""
+        self._await_assigned(stopped)
         before = sum(map(self._assignments, others))
-        self._away(victim, "pause")
+        for archiver in stopped:
+            self._away(archiver, "pause")
         time.sleep(SESSION)
-        self._until(MOVE, lambda: sum(map(self._assignments, others)) > before)
-        victim.process.send_signal(signal.SIGCONT)
+        self._until(REACH, lambda: not others or any(map(self._dead, others)) or sum(map(self._assignments, others)) > before)
+        for archiver in stopped:
+            archiver.process.send_signal(signal.SIGCONT)
+
+    def _await_assigned(self, archivers):
+        """Or one of them is dead."""
+        self._until(REACH, lambda: any(map(self._dead, archivers)) or all(self._assignments(archiver) > 0 for archiver in archivers))
 
     # ---- one cycle ----
 
-    def _provoke(self, cycle, victim, mover):
-        """Until the victim is dead, or nothing helps."""
-        deadline = time.monotonic() + REACH
-        others = [archiver for archiver in self.archivers if archiver is not victim]
-        while not self._dead(victim) and time.monotonic() < deadline:
-            if cycle.place.startswith("group.lost."):
-                self._stop_for_longer_than_the_session(victim, [other for other in others if not self._dead(other)])
-            elif cycle.place.startswith("group.leave."):
-                self._until(MOVE, lambda: self._assignments(victim) > 0)
-                victim.process.send_signal(signal.SIGTERM)
-            elif mover is not None and not self._dead(mover):
+    def _provoke_once(self, cycle, doomed, mover):
+        """What brings those that are to die to their places."""
+        alive = {archiver: place for archiver, place in doomed.items() if not self._dead(archiver)}
+        stopped = [archiver for archiver, place in alive.items() if place.startswith("group.lost.")]
+        leaving = [archiver for archiver, place in alive.items() if place.startswith("group.leave.")]
+        if stopped:
+            self._stop_for_longer_than_the_session(stopped, [other for other in self.archivers if other not in stopped and not self._dead(other)])
+        if leaving:
+            self._await_assigned(leaving)
+            for archiver in leaving:
+                archiver.process.send_signal(signal.SIGTERM)
+        if not stopped and not leaving:
+            self._await_assigned(list(alive))
+            if not any(map(self._dead, alive)):
                 self._move(cycle, mover, [archiver for archiver in self.archivers if archiver is not mover and not self._dead(archiver)])
-            self._until(3 * SESSION, lambda: self._dead(victim))
 
     def run_cycle(self, cycle):
         """False if the place was not reached; it was killed from outside then."""
         self.cycle = cycle
         victim = self.archivers[cycle.victim]
         others = [archiver for archiver in self.archivers if archiver is not victim]
-        mover, also = others[cycle.number % len(others)], others[(cycle.number + 1) % len(others)]
+        mover, second = others[cycle.number % len(others)], others[(cycle.number + 1) % len(others)]
+        doomed = {victim: cycle.place} if cycle.place != "time" else {}
+        if cycle.also and second is not mover:
+            doomed[second] = cycle.also
         time.sleep(cycle.away)
         self._start_all()
-        second = also if cycle.also and also is not mover else None
-        if cycle.place != "time":
-            self._arm(victim, cycle.place, cycle.count)
-        if second is not None:
-            self._arm(second, cycle.also, 1)
+        for archiver, place in doomed.items():
+            self._arm(archiver, place, cycle.count if archiver is victim else 1)
         if cycle.place == "time":
             self._move(cycle, mover, [victim])
             self._sleep(victim, cycle.seconds)
-        else:
-            self._provoke(cycle, victim, mover)
+        deadline = time.monotonic() + REACH
+        while cycle.place != "time" and not self._dead(victim) and time.monotonic() < deadline:
+            self._provoke_once(cycle, doomed, mover)
+            self._until(3 * SESSION, lambda: self._dead(victim))
         reached = self._death_of(victim)
         self.results.verbs["run"] += 1
-        if second is not None:
+        if second in doomed:
             self._settle_second(second)
         self.after(cycle, victim)
         return reached or cycle.place in ("time", "tick")
 
     def _settle_second(self, second):
-        """If it does not get there soon, it goes on unarmed."""
+        """If it does not get there soon, it goes on unarmed, and the place is for another cycle."""
         if not self._until(SESSION, lambda: self._dead(second)):
             self._arm(second, None, 0)
-        if self._dead(second):
-            self._death_of(second)
+        if not (self._dead(second) and self._death_of(second)):
+            self.again.append(self.cycle._replace(place=self.cycle.also, also=""))
 
     def _death_of(self, archiver):
-        """Whether it died by its own hand; if it lives, it is killed."""
+        """Whether it died at its place; if it lives, it is killed."""
         if archiver.ended:
             return False
         status = archiver.process.poll()
-        if status not in (None, 0, -signal.SIGKILL) or (status == 0 and not self.cycle.place.startswith("group.leave.")):
+        if status not in (None, 0, -signal.SIGKILL) or (status == 0 and "group.leave." not in self.cycle.place + self.cycle.also):
             raise Failure(f"'run' ended by itself with {status}, see {self.log_file.name}")
         if status is None:
             self._kill(archiver)

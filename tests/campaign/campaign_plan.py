@@ -15,6 +15,12 @@ CAPTURE = ("put.lead.", "index.cut.", "adopt.looked", "adopt.record.", "rebuild.
 SIBLINGS = ("put.sibling.", "fill.")
 RIVALS = ("put.lead.exists", "adopt.sealing")
 GROUP = ("group.",)
+# What the short campaign over the real broker has of them, two of a line in one cycle, and what it leaves to that over the mock.
+GROUP_SHORT = ("group.assigned.after", "group.admit.look",
+               "group.lost.before", "group.lost.after",
+               "group.revoked.after", "group.release.put.before",
+               "group.release.commit.before", "group.released.after")
+NEEDS_NO_BROKER = ("put.marker.", "index.open.", "rebuild.", "replace.", "verify.")
 NAMED = ("group.assigned.", "group.admit.", "group.lost.", "group.leave.")      # a member with a name of its own seldom has to give
 
 
@@ -43,8 +49,8 @@ KINDS = [
     Kind("recreated", ("put.incarnation.", "claim.", "put.lead.", "index.cut.", "rebuild.") + SIBLINGS, 2, classes=2, cut_bytes=8192,
          cut_age_ms=150, real_only=True),
     Kind("java", CAPTURE, 1, cut_bytes=16384, cut_age_ms=200, producer="java", real_only=True),
-    Kind("group", GROUP + ("put.lead.", "put.sibling.", "index.cut."), 2, partitions=12, rate=600, classes=2, cut_bytes=6144,
-         cut_age_ms=150, archivers=3, member="dynamic"),
+    Kind("group", GROUP + ("put.lead.", "put.sibling.", "index.cut."), 2, partitions=12, rate=800, classes=2, cut_bytes=6144,
+         cut_age_ms=400, archivers=3, member="dynamic", real_only=True),
     Kind("group-named", NAMED + ("put.lead.", "index.cut."), 1, partitions=6, rate=600, classes=2, cut_bytes=6144, cut_age_ms=150,
          archivers=2, member="named", real_only=True),
     Kind("replay", (REPLAY,), 2, rate=1500, cut_bytes=32768, cut_age_ms=300, real_only=True),
@@ -82,9 +88,11 @@ def places_of(kind, places):
             and (place not in RIVALS or place in kind.groups)]
 
 
-def places_for(broker, places):
+def places_for(broker, places, short=False):
     """What a campaign on this broker has to reach."""
-    return [place for place in places if broker == "real" or not place.startswith((REPLAY, SNAPSHOT))]
+    if broker == "mock":
+        return [place for place in places if not place.startswith((REPLAY, SNAPSHOT, *GROUP))]
+    return [place for place in places if not short or place in GROUP_SHORT or not place.startswith((*NEEDS_NO_BROKER, *GROUP))]
 
 
 def verb_of(place, dice):
@@ -157,7 +165,7 @@ def make(seed, broker, places, cycles, only=None, round_size=25):
     places = places_for(broker, places)
     decks = {kind.name: Deck(places_of(kind, places), dice) for kind in kinds}
     rounds, number, order = [], 0, []
-    while number < cycles:
+    while kinds and number < cycles:
         if not order:
             order = [kind for kind in kinds for _ in range(kind.weight)]
             dice.shuffle(order)
@@ -173,11 +181,18 @@ def make(seed, broker, places, cycles, only=None, round_size=25):
     return rounds
 
 
-def make_covering(seed, broker, places):
-    """The short campaign: every place once, and some kills anywhere."""
+def _pairs(cycles):
+    """With a group two die in one cycle, for half the time."""
+    cycles = sorted(cycles, key=lambda cycle: GROUP_SHORT.index(cycle.place))
+    return [first._replace(number=cycles[i].number, also=second.place, move="leave", away=0)
+            for i, (first, second) in enumerate(zip(cycles[::2], cycles[1::2]))]
+
+
+def make_covering(seed, broker, places, only=None):
+    """The short campaign: every place that it has once, and some kills anywhere."""
     dice = random.Random(f"{seed}/{broker}/short")
     kinds = [kind for kind in KINDS if (broker == "real" or not kind.real_only) and kind.name not in ("wide", "java", "transactions", "recreated", "group-named")]
-    places = places_for(broker, places)
+    places = places_for(broker, places, short=True)
     rounds, number, left = [], 0, set(places)
     for kind in sorted(kinds, key=lambda kind: kind.name != "rivals"):      # rivals first: only they reach some places
         mine = [place for place in places_of(kind, places) if place in left]
@@ -185,13 +200,19 @@ def make_covering(seed, broker, places):
             mine = []
         elif kind.name == "rivals":
             mine = [place for place in mine if place in RIVALS or place.startswith("put.lead.")]
+        elif kind.member:
+            mine = [place for place in mine if place.startswith(GROUP)]
         left -= set(mine)
         dice.shuffle(mine)
         if kind.name == "starts":
             mine.sort(key=lambda place: next(number for number, group in enumerate(STARTS) if place.startswith(group)))
-        mine += [dice.choice(("tick", "time")) for _ in range(6 if kind.name == "plain" else 3)]
+        mine += [dice.choice(("tick", "time")) for _ in range(6 if kind.name == "plain" else 0 if kind.member else 3)]
         made = _cycles(number, kind, mine, places, dice)
-        rounds.append(Round(len(rounds), kind, dice.choice(("tmpfile", "link", "rename")), dice.randrange(1 << 30), made))
-        number += len(made)
+        if kind.member:
+            made = _pairs(made)
+        plan = Round(len(rounds), kind, dice.choice(("tmpfile", "link", "rename")), dice.randrange(1 << 30), made)
+        if only in (None, kind.name):
+            rounds.append(plan)
+            number += len(made)
     assert not left, f"no round reaches {sorted(left)}"
     return rounds

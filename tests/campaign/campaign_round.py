@@ -114,6 +114,7 @@ class RoundRun:
         self.vaults = 0
         self.boards = self.hubs = 0
         self.cycle = None
+        self.again = []                 # cycles whose place was not reached
         self.archivers = [Archiver(number) for number in range(plan.kind.archivers)]
         self.log_file = open(folder / "hubvault.log", "ab")
         self.topic = f"live-{plan.number}"
@@ -470,7 +471,6 @@ class RoundRun:
 
     def run(self, up_to=None):
         """All cycles; a place that was not reached is tried again at the end."""
-        again = []
         if self.plan.kind.groups == (campaign_plan.REPLAY,):
             time.sleep(REPLAY_SECONDS)
         for cycle in self.plan.cycles:
@@ -481,10 +481,12 @@ class RoundRun:
             reached = self.run_cycle(cycle)
             self.campaign.progress(self)
             if not reached:
-                again.append(cycle)
+                self.again.append(cycle)
         for _ in range(TRIES):
-            again = [cycle for cycle in again if not self.results.at[cycle.place]
-                     and not self.run_cycle(cycle._replace(count=1, product=False))]
+            tried, self.again = self.again, []
+            for cycle in tried:
+                if not self.results.at[cycle.place] and not self.run_cycle(cycle._replace(count=1, product=False)):
+                    self.again.append(cycle)
         self.finish()
 
     def close(self):
