@@ -21,9 +21,8 @@ from campaign_judge import Failure  # noqa: E402
 
 FOREIGN_WAIT_MS = 300
 REACH = 5           # seconds until a place counts as not reached; then others come first
-PATIENCE = 60       # the same when it is tried again: a slow machine must not fail for that
+AGAIN = (10, 30, 60)        # the same whenever it is tried again: a slow machine must not fail for that
 END = 90            # seconds after which something hangs
-TRIES = 3
 RECREATED = "recreated"
 BEHIND = {"index-missing-cut", "index-incarnation"}
 REPLAY_SECONDS = 4      # of events for a replay
@@ -115,6 +114,8 @@ class RoundRun:
         self.boards = self.hubs = 0
         self.cycle = None
         self.again = []                 # cycles whose place was not reached
+        self.reach = REACH
+        self.patient = False            # a place is tried again: what it needs is waited for
         self.archivers = [Archiver(number) for number in range(plan.kind.archivers)]
         self.log_file = open(folder / "hubvault.log", "ab")
         self.topic = f"live-{plan.number}"
@@ -255,7 +256,7 @@ class RoundRun:
         if cycle.place.startswith(("index.open.", "rebuild.")):
             shutil.rmtree(victim.index, ignore_errors=True)
         if cycle.place.startswith(("adopt.looked", "adopt.record.")):
-            if self.reach == PATIENCE:
+            if self.patient:
                 self._copy(victim)
                 self._capture_more(victim, "index.cut.commit.after")
             self._old_copy(victim)
@@ -269,7 +270,7 @@ class RoundRun:
         self._kill(archiver)
 
     def _until_passed(self, archiver, place):
-        deadline = time.monotonic() + PATIENCE
+        deadline = time.monotonic() + END
         while archiver.process.poll() is None and time.monotonic() < deadline and \
                 place not in kill_board.Board(archiver.board, self.places).passed:
             time.sleep(0.02)
@@ -325,7 +326,7 @@ class RoundRun:
 
     def _await_end(self, cycle, victim, words, good):
         if cycle.verb == "shutdown":
-            if self.reach == PATIENCE:
+            if self.patient:
                 self._until_passed(victim, "put.lead.created")
             self._sleep(victim, cycle.stop_after)
             if victim.process.poll() is None:
@@ -482,7 +483,8 @@ class RoundRun:
             self.campaign.progress(self)
             if not reached:
                 self.again.append(cycle)
-        for _ in range(TRIES):
+        self.patient = True
+        for self.reach in AGAIN:
             tried, self.again = self.again, []
             for cycle in tried:
                 if not self.results.at[cycle.place] and not self.run_cycle(cycle._replace(count=1, product=False)):
