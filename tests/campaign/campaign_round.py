@@ -161,7 +161,9 @@ class RoundRun:
         made |= {"CAMPAIGN_BOARD": str(board), "CAMPAIGN_JOURNAL": str(self.place / f"journal-{self.boards}"),
                  "CAMPAIGN_CLASSES": str(kind.classes), "CAMPAIGN_FOREIGN_WAIT_MS": str(FOREIGN_WAIT_MS)}
         if kind.cut_bytes:
-            made |= {"CAMPAIGN_CUT_BYTES": str(kind.cut_bytes), "CAMPAIGN_CUT_AGE_MS": str(kind.cut_age_ms)}
+            # A broker that has little is asked once a second: what is to be sealed by a shutdown has to be older than a moment.
+            stays_open = self.cycle is not None and self.cycle.place.startswith(("shutdown.put.", "shutdown.commit."))
+            made |= {"CAMPAIGN_CUT_BYTES": str(kind.cut_bytes), "CAMPAIGN_CUT_AGE_MS": "10000" if stays_open else str(kind.cut_age_ms)}
         if self.plan.method != "tmpfile":
             made["CAMPAIGN_METHOD"] = self.plan.method
         if kill_at:
