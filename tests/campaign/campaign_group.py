@@ -43,7 +43,7 @@ class GroupRun(campaign_round.RoundRun):
         return archiver.process.poll() is not None
 
     @staticmethod
-    def _until(seconds, condition):
+    def _wait_for(seconds, condition):
         """Whether it came to be."""
         deadline = time.monotonic() + seconds
         while not condition():
@@ -57,7 +57,7 @@ class GroupRun(campaign_round.RoundRun):
             if not self._runs(archiver):
                 self.start(archiver, ("run",))
         for archiver in self.archivers:             # armed is what has a board
-            self._until(campaign_round.END, lambda of=archiver: self._passed(of, "start.after") > 0 or self._dead(of))
+            self._wait_for(campaign_round.END, lambda of=archiver: self._passed(of, "start.after") > 0 or self._dead(of))
 
     # ---- how one goes away and comes back ----
 
@@ -92,7 +92,7 @@ class GroupRun(campaign_round.RoundRun):
         self._away(mover, cycle.move)
         # One with a name has its partitions again if it is back within its session.
         if self.plan.kind.member != "named" or cycle.number % 2 == 0:
-            self._until(MOVE, lambda: any(map(self._dead, watched)) or sum(map(self._assignments, watched)) > before)
+            self._wait_for(MOVE, lambda: any(map(self._dead, watched)) or sum(map(self._assignments, watched)) > before)
         self._back(mover, cycle.move)
 
     def _stop_for_longer_than_the_session(self, stopped, others):
@@ -102,13 +102,13 @@ class GroupRun(campaign_round.RoundRun):
         for archiver in stopped:
             self._away(archiver, "pause")
         time.sleep(SESSION)
-        self._until(REACH, lambda: not others or any(map(self._dead, others)) or sum(map(self._assignments, others)) > before)
+        self._wait_for(REACH, lambda: not others or any(map(self._dead, others)) or sum(map(self._assignments, others)) > before)
         for archiver in stopped:
             archiver.process.send_signal(signal.SIGCONT)
 
     def _await_assigned(self, archivers):
         """Or one of them is dead."""
-        self._until(REACH, lambda: any(map(self._dead, archivers)) or all(self._assignments(archiver) > 0 for archiver in archivers))
+        self._wait_for(REACH, lambda: any(map(self._dead, archivers)) or all(self._assignments(archiver) > 0 for archiver in archivers))
 
     # ---- one cycle ----
 
@@ -147,7 +147,7 @@ class GroupRun(campaign_round.RoundRun):
         deadline = time.monotonic() + REACH
         while cycle.place != "time" and not self._dead(victim) and time.monotonic() < deadline:
             self._provoke_once(cycle, doomed, mover)
-            self._until(3 * SESSION, lambda: self._dead(victim))
+            self._wait_for(3 * SESSION, lambda: self._dead(victim))
         reached = self._death_of(victim)
         self.results.verbs["run"] += 1
         if second in doomed:
@@ -157,7 +157,7 @@ class GroupRun(campaign_round.RoundRun):
 
     def _settle_second(self, second):
         """If it does not get there soon, it goes on unarmed, and the place is for another cycle."""
-        if not self._until(SESSION, lambda: self._dead(second)):
+        if not self._wait_for(SESSION, lambda: self._dead(second)):
             self._arm(second, None, 0)
         if not (self._dead(second) and self._death_of(second)):
             self.again.append(self.cycle._replace(place=self.cycle.also, also=""))
@@ -197,7 +197,7 @@ class GroupRun(campaign_round.RoundRun):
         self.hub.stop()
         self.log.read()
         wanted = {partition: last + 1 for partition, last in self.log.last.items()}
-        if not self._until(SETTLE, lambda: all(self._runs(archiver) and self._ends(archiver) == wanted for archiver in self.archivers)):
+        if not self._wait_for(SETTLE, lambda: all(self._runs(archiver) and self._ends(archiver) == wanted for archiver in self.archivers)):
             late = {archiver.name: self._ends(archiver) for archiver in self.archivers}
             raise Failure(f"within {SETTLE} s not all of them knew that the ends are {wanted}: {late}")
         for archiver in self.archivers:

@@ -24,6 +24,8 @@ REACH = 5           # seconds until a place counts as not reached; then others c
 AGAIN = (10, 30, 60)        # the same whenever it is tried again: a slow machine must not fail for that
 END = 90            # seconds after which something hangs
 RECREATED = "recreated"
+# Events come once a second where a broker has little, and small cuts are sealed at once: for these it has to have read, and cuts stay open.
+SEALS_AT_STOP = ("shutdown.put.", "shutdown.commit.")
 BEHIND = {"index-missing-cut", "index-incarnation"}
 REPLAY_SECONDS = 4      # of events for a replay
 
@@ -161,9 +163,9 @@ class RoundRun:
         made |= {"CAMPAIGN_BOARD": str(board), "CAMPAIGN_JOURNAL": str(self.place / f"journal-{self.boards}"),
                  "CAMPAIGN_CLASSES": str(kind.classes), "CAMPAIGN_FOREIGN_WAIT_MS": str(FOREIGN_WAIT_MS)}
         if kind.cut_bytes:
-            # A broker that has little is asked once a second: what is to be sealed by a shutdown has to be older than a moment.
-            stays_open = self.cycle is not None and self.cycle.place.startswith(("shutdown.put.", "shutdown.commit."))
-            made |= {"CAMPAIGN_CUT_BYTES": str(kind.cut_bytes), "CAMPAIGN_CUT_AGE_MS": "10000" if stays_open else str(kind.cut_age_ms)}
+            stays_open = self.cycle is not None and self.cycle.place.startswith(SEALS_AT_STOP)
+            made |= {"CAMPAIGN_CUT_BYTES": str(1 << 24 if stays_open else kind.cut_bytes),
+                     "CAMPAIGN_CUT_AGE_MS": str(60000 if stays_open else kind.cut_age_ms)}
         if self.plan.method != "tmpfile":
             made["CAMPAIGN_METHOD"] = self.plan.method
         if kill_at:
@@ -268,13 +270,13 @@ class RoundRun:
     def _capture_more(self, archiver, place):
         """Until it has come by that place."""
         self.start(archiver, ("run",))
-        self._until_passed(archiver, place)
+        self._until(archiver, lambda board: place in board.passed)
         self._kill(archiver)
 
-    def _until_passed(self, archiver, place):
+    def _until(self, archiver, condition):
+        """Of the board of a process that runs."""
         deadline = time.monotonic() + END
-        while archiver.process.poll() is None and time.monotonic() < deadline and \
-                place not in kill_board.Board(archiver.board, self.places).passed:
+        while archiver.process.poll() is None and time.monotonic() < deadline and not condition(kill_board.Board(archiver.board, self.places)):
             time.sleep(0.02)
 
     def _leave_incomplete(self, victim):
@@ -328,8 +330,8 @@ class RoundRun:
 
     def _await_end(self, cycle, victim, words, good):
         if cycle.verb == "shutdown":
-            if self.patient:
-                self._until_passed(victim, "put.lead.created")
+            if self.patient or cycle.place.startswith(SEALS_AT_STOP):
+                self._until(victim, lambda board: board.reads)
             self._sleep(victim, cycle.stop_after)
             if victim.process.poll() is None:
                 victim.process.send_signal(signal.SIGTERM)
