@@ -30,11 +30,11 @@ static hv_kafka_conn *
 hold_present(hv_kafka *k)
 {
     (void)pthread_mutex_lock(&k->lock);
-    HV_AUTO(hv_kafka_conn_release) hv_kafka_conn *useless = take_useless(k);
-    hv_kafka_conn *conn = k->locked.asker;
+    hv_kafka_conn *useless = take_useless(k), *conn = k->locked.asker;
     if (conn != NULL)
         (void)atomic_fetch_add(&conn->references, 1);
     (void)pthread_mutex_unlock(&k->lock);
+    hv_kafka_conn_release(useless);
     return conn;
 }
 
@@ -98,6 +98,7 @@ void
 hv_kafka_asker_drop(hv_kafka *k)
 {
     (void)pthread_mutex_lock(&k->lock);
-    HV_AUTO(hv_kafka_conn_release) hv_kafka_conn *conn = HV_TAKE(k->locked.asker);
+    hv_kafka_conn *conn = HV_TAKE(k->locked.asker);
     (void)pthread_mutex_unlock(&k->lock);
+    hv_kafka_conn_release(conn);
 }
