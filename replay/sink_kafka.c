@@ -20,14 +20,21 @@
 
 enum {
     ID_MAX = 100,
-    DEFAULT_EVENTS = 500000,
-    DEFAULT_BYTES = 128 << 20,
-    DEFAULT_MS = 2000,
     DEFAULT_TIMEOUT_MS = 60000,
+    QUEUE_BYTES = 32 << 20,             /* of events that wait to be sent: several requests for each of some brokers */
+    QUEUE_BYTES_EACH = 64 << 10,        /* more for each partition, so that requests stay large when many take turns */
+    QUEUE_BYTES_MOST = 128 << 20,
     POLL_EVERY = 64,                    /* events between two looks at delivery reports */
     SLICE_MS = 500,
     SEARCHED_BYTES = 64,
 };
+
+/* At a commit everything stands still, and the next transaction waits at the service until the last one is written out. So a transaction
+ * holds what can be sent in its time, where the network is not faster than 256 MiB/s. */
+enum { TRANSACTION_EVENTS = 2000000, TRANSACTION_BYTES = 512 << 20, TRANSACTION_MS = 2000 };
+
+/* Without transactions this much comes twice after a crash, and nothing waits for the stretch before. */
+enum { STRETCH_EVENTS = 500000, STRETCH_BYTES = 128 << 20 };
 
 #define ZERO_MARK INT64_C(0x2b5e0a7c19d3f481)   /* no time that an event has: in 98 million years */
 
@@ -41,6 +48,7 @@ typedef struct kafka_sink {
     hv_kafka_mapping mapping;
     bool open;                          /* something was sent since the last commit; with transactions, one is open */
     int64_t open_events, open_bytes, opened_ms;
+    int64_t waiting_bytes;              /* handed to librdkafka, and not reported on */
     bool wants_zero, got_zero;          /* of the event that is being handed over, see set_zero() */
     rd_kafka_resp_err_t failed;         /* of the first event that could not be delivered */
     int64_t failed_offset;
@@ -74,6 +82,7 @@ on_delivery(rd_kafka_t *rk, const rd_kafka_message_t *message, void *arg)
     hv_kafka_sent *sent = kafka->mapping.map != NULL ? &kafka->mapping.sent[(size_t)(uintptr_t)message->_private] : NULL;
 
     (void)rk;
+    kafka->waiting_bytes -= (int64_t)(message->key_len + message->len);
     if (message->err == RD_KAFKA_RESP_ERR_NO_ERROR && sent != NULL)
         sent->new_offset = message->offset;
     if (message->err == RD_KAFKA_RESP_ERR_NO_ERROR || kafka->failed != RD_KAFKA_RESP_ERR_NO_ERROR)
@@ -127,9 +136,9 @@ static hv_rc
 open_producer(kafka_sink *kafka, hv_err *err)
 {
     const char *with[] = {"enable.idempotence", "true", "transactional.id", kafka->name, "transaction.timeout.ms", "300000",
-                          "linger.ms", "20", "message.max.bytes", "1000000000", "queue.buffering.max.kbytes", "131072"};
+                          "linger.ms", "20", "message.max.bytes", "1000000000"};
     const char *without[] = {"acks", "all", "max.in.flight.requests.per.connection", "1",
-                             "linger.ms", "20", "message.max.bytes", "1000000000", "queue.buffering.max.kbytes", "131072"};
+                             "linger.ms", "20", "message.max.bytes", "1000000000"};
     bool transactions = !kafka->config.no_transactions;
     hv_kafka_client_config config = {
         .broker = kafka->config.broker, .type = RD_KAFKA_PRODUCER, .properties = transactions ? with : without,
@@ -172,6 +181,15 @@ take_over(kafka_sink *kafka, hv_err *err)
     return HV_OK;
 }
 
+static void
+set_queue(hv_sink_kafka_config *config, size_t partitions)
+{
+    int64_t wanted = QUEUE_BYTES + QUEUE_BYTES_EACH * (int64_t)partitions;
+
+    if (config->queue_bytes <= 0)
+        config->queue_bytes = wanted < QUEUE_BYTES_MOST ? wanted : QUEUE_BYTES_MOST;
+}
+
 static hv_rc
 kafka_begin(hv_sink *sink, hv_sink_start *start, hv_err *err)
 {
@@ -179,6 +197,7 @@ kafka_begin(hv_sink *sink, hv_sink_start *start, hv_err *err)
     hv_kafka_targets_config config = {.sink = &kafka->config};
 
     memcpy(config.request, start->request, sizeof config.request);
+    set_queue(&kafka->config, start->source_count);
     hv_rc rc = open_producer(kafka, err);
     if (rc == HV_OK)
         rc = open_group(kafka, err);
@@ -359,11 +378,18 @@ produce(kafka_sink *kafka, const hv_kafka_target *target, const hv_event *event,
     return code;
 }
 
+/* The limit is not librdkafka's, which an event that is larger by itself would never get past. */
+static bool
+has_room(const kafka_sink *kafka)
+{
+    return kafka->waiting_bytes < kafka->config.queue_bytes;
+}
+
 static hv_rc
 send_event(kafka_sink *kafka, const hv_partition *from, const hv_kafka_target *target, const hv_event *event, hv_err *err)
 {
     void *mark = (void *)(intptr_t)event->offset;       /* comes back with the delivery report */
-    rd_kafka_resp_err_t code;
+    rd_kafka_resp_err_t code = RD_KAFKA_RESP_ERR__QUEUE_FULL;
     size_t number;
 
     if (kafka->mapping.map != NULL) {
@@ -372,7 +398,7 @@ send_event(kafka_sink *kafka, const hv_partition *from, const hv_kafka_target *t
             return rc;
         mark = (void *)(uintptr_t)number;
     }
-    while ((code = produce(kafka, target, event, mark)) == RD_KAFKA_RESP_ERR__QUEUE_FULL) {
+    while (!has_room(kafka) || (code = produce(kafka, target, event, mark)) == RD_KAFKA_RESP_ERR__QUEUE_FULL) {
         (void)rd_kafka_poll(kafka->producer->rk, SLICE_MS);
         hv_rc rc = check_delivery(kafka, err);
         if (rc != HV_OK)
@@ -382,8 +408,10 @@ send_event(kafka_sink *kafka, const hv_partition *from, const hv_kafka_target *t
         return hv_err_set(err, HV_VERSION,
                           "offset %" PRId64 " of partition %" PRId32 " of hub '%s' has the timestamp 0, which this librdkafka (%s) "
                           "cannot send", event->offset, from->number, from->hub, rd_kafka_version_str());
-    if (code == RD_KAFKA_RESP_ERR_NO_ERROR)
+    if (code == RD_KAFKA_RESP_ERR_NO_ERROR) {
+        kafka->waiting_bytes += (int64_t)(event->key.len + event->value.len);
         return HV_OK;
+    }
     if (code == RD_KAFKA_RESP_ERR__FAIL)
         return hv_err_set(err, HV_NOMEM, "no memory for the headers of an event");
     return hv_err_set(err, hv_kafka_client_rc(code),
@@ -464,6 +492,19 @@ check_config(const hv_sink_kafka_config *config, hv_err *err)
     return HV_OK;
 }
 
+static void
+set_limits(hv_sink_kafka_config *config)
+{
+    bool plain = config->no_transactions;
+
+    if (config->transaction_events <= 0)
+        config->transaction_events = plain ? STRETCH_EVENTS : TRANSACTION_EVENTS;
+    if (config->transaction_bytes <= 0)
+        config->transaction_bytes = plain ? STRETCH_BYTES : TRANSACTION_BYTES;
+    if (config->transaction_ms <= 0)
+        config->transaction_ms = TRANSACTION_MS;
+}
+
 hv_rc
 hv_sink_kafka_open(const hv_sink_kafka_config *config, hv_sink **ret, hv_err *err)
 {
@@ -477,9 +518,7 @@ hv_sink_kafka_open(const hv_sink_kafka_config *config, hv_sink **ret, hv_err *er
     kafka->base.ops = &kafka_ops;
     kafka->config = *config;
     kafka->mapping.map = config->map;
-    kafka->config.transaction_events = config->transaction_events > 0 ? config->transaction_events : DEFAULT_EVENTS;
-    kafka->config.transaction_bytes = config->transaction_bytes > 0 ? config->transaction_bytes : DEFAULT_BYTES;
-    kafka->config.transaction_ms = config->transaction_ms > 0 ? config->transaction_ms : DEFAULT_MS;
+    set_limits(&kafka->config);
     kafka->config.timeout_ms = config->timeout_ms > 0 ? config->timeout_ms : DEFAULT_TIMEOUT_MS;
     (void)snprintf(kafka->name, sizeof kafka->name, "hubvault-replay-%s", config->id);
     *ret = &kafka->base;

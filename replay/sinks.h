@@ -65,7 +65,11 @@ typedef struct hv_sink_kafka_config {
     const hv_kafka_partition_map *partitions;   /* else each partition goes to the one of the same number */
     size_t partition_count;
     bool no_transactions;               /* for services without them: after a crash up to a transaction's events may come twice */
-    int64_t transaction_events, transaction_bytes, transaction_ms;      /* what ends a transaction; 0: 500,000, 128 MiB, 2 s */
+    /* What ends a transaction; 0: 2,000,000, 512 MiB, 2 s. Without transactions: after what positions are committed; 0: 500,000, 128 MiB,
+     * 2 s. */
+    int64_t transaction_events, transaction_bytes, transaction_ms;
+    int64_t queue_bytes;                /* of events that wait to be sent, besides one; 0: 32 MiB, and 64 KiB for each partition, and 128 MiB at
+                                           most */
     int timeout_ms;                     /* of one exchange with the service; 0: 60 s */
     hv_offset_map *map;                 /* gets every event that is committed, and no other; NULL: none is kept. Partitions without an
                                            event then need a target, too */

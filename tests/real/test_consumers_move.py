@@ -122,7 +122,7 @@ class ConsumersMove(bed.Bed):
         dice, kills, written = random.Random(11), 0, 0
         while kills < 4 or (written == 0 and kills < 30):       # until one has hit a run that had written something
             running = self.hubvault_start(*command)
-            time.sleep(dice.uniform(0.3, 3.8))         # a transaction lasts up to two seconds
+            time.sleep(dice.uniform(0.3, 3.8 * (1 + kills // 4)))      # a transaction lasts up to two seconds, on a slow machine longer
             kills += running.process.poll() is None
             running.end("KILL")
             written += path.exists() and '"runs"' in path.read_text(encoding="utf-8")

@@ -476,7 +476,7 @@ END_TEST
 
 /* What the debug log of all handles tells; each line is written before the call that it belongs to returns. */
 typedef struct exchanges {
-    atomic_int offset_fetches, metadata_wanted, producer_ids;
+    atomic_int offset_fetches, metadata_wanted, producer_ids, commits;
     atomic_int first_fetch_after_ids, first_produce_after_metadata;     /* how many there were by then; -1: not sent yet */
 } exchanges;
 
@@ -503,6 +503,8 @@ note_exchange(void *arg, int level, const char *text)
         atomic_fetch_add(&seen.producer_ids, 1);
     if (strstr(text, "Request metadata for") != NULL && strstr(text, "application requested") != NULL)
         atomic_fetch_add(&seen.metadata_wanted, 1);
+    if (strstr(text, "Sent EndTxnRequest") != NULL)
+        atomic_fetch_add(&seen.commits, 1);
     if (strstr(text, "Sent ProduceRequest") != NULL)
         note_first(&seen.first_produce_after_metadata, atomic_load(&seen.metadata_wanted));
 }
@@ -546,6 +548,33 @@ START_TEST(the_producer_knows_its_leaders_before_the_first_event)
 {
     run_and_watch(&(hv_sink_kafka_config){.id = "a", .no_transactions = _i == 1});
     ck_assert_int_eq(atomic_load(&seen.first_produce_after_metadata), 2);
+}
+END_TEST
+
+START_TEST(a_transaction_ends_by_its_events_or_its_bytes_and_else_holds_everything)
+{
+    static const struct {
+        int64_t events, bytes;
+        int least, most;
+    } cases[] = {
+        {.events = 25, .least = (2 * EVENTS + 24) / 25, .most = (2 * EVENTS + 24) / 25},
+        {.bytes = 2000, .least = 2, .most = EVENTS},
+        {.least = 1, .most = 1},
+    };
+
+    run_and_watch(&(hv_sink_kafka_config){.id = "a", .transaction_events = cases[_i].events, .transaction_bytes = cases[_i].bytes,
+                                          .transaction_ms = 600000});
+    ck_assert_int_ge(atomic_load(&seen.commits), cases[_i].least);
+    ck_assert_int_le(atomic_load(&seen.commits), cases[_i].most);
+}
+END_TEST
+
+START_TEST(an_event_larger_than_all_that_may_wait_is_sent_all_the_same)
+{
+    hv_sink_kafka_config config = {.id = "a", .queue_bytes = 1, .no_transactions = _i == 1};
+
+    ck_hv_ok(run(&config, &(hv_replay_request){.limit = 15}));
+    expect_topic("orders", 0, &orders0, 0, 15);
 }
 END_TEST
 
@@ -741,6 +770,8 @@ main(void)
     tcase_add_test(tests, positions_of_all_partitions_are_read_in_one_exchange);
     tcase_add_test(tests, positions_are_read_only_when_an_earlier_producer_is_fenced);
     tcase_add_loop_test(tests, the_producer_knows_its_leaders_before_the_first_event, 0, 2);
+    tcase_add_loop_test(tests, a_transaction_ends_by_its_events_or_its_bytes_and_else_holds_everything, 0, 3);
+    tcase_add_loop_test(tests, an_event_larger_than_all_that_may_wait_is_sent_all_the_same, 0, 2);
     tcase_add_test(tests, a_topic_that_does_not_fit_fences_nobody);
     tcase_add_loop_test(tests, the_map_says_which_offset_each_event_got, 0, 2);
     tcase_add_test(tests, a_run_that_goes_on_completes_the_map_and_one_without_the_file_is_refused);
