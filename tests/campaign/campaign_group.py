@@ -52,11 +52,11 @@ class GroupRun(campaign_round.RoundRun):
             time.sleep(LOOK)
         return True
 
-    def _start_all(self):
-        for archiver in self.archivers:
+    def _start_all(self, archivers):
+        for archiver in archivers:
             if not self._runs(archiver):
                 self.start(archiver, ("run",))
-        for archiver in self.archivers:             # armed is what has a board
+        for archiver in archivers:                  # armed is what has a board
             self._wait_for(campaign_round.END, lambda of=archiver: self._passed(of, "start.after") > 0 or self._dead(of))
 
     # ---- how one goes away and comes back ----
@@ -138,7 +138,7 @@ class GroupRun(campaign_round.RoundRun):
         if cycle.also and second is not mover:
             doomed[second] = cycle.also
         time.sleep(cycle.away)
-        self._start_all()
+        self._start_all(self.archivers)
         for archiver, place in doomed.items():
             self._arm(archiver, place, cycle.count if archiver is victim else 1)
         if cycle.place == "time":
@@ -192,13 +192,27 @@ class GroupRun(campaign_round.RoundRun):
         return ends
 
     def settle(self):
-        """With nothing but what runs, each comes to know everything; then they leave in good order."""
-        self._start_all()
+        """With nothing but what runs: one gives the others of what it has, gets it back when they leave, and comes to know everything; then
+        the others do, and all leave in good order."""
+        last = next((archiver for archiver in self.archivers if self._runs(archiver)), self.archivers[0])
+        others = [archiver for archiver in self.archivers if archiver is not last]
+        for archiver in others:
+            self._leave(archiver)
+        for some in ([last], others):
+            self._start_all(some)
+            self._await_assigned(some)
+        for archiver in others:
+            self._leave(archiver)
         self.hub.stop()
         self.log.read()
-        wanted = {partition: last + 1 for partition, last in self.log.last.items()}
-        if not self._wait_for(SETTLE, lambda: all(self._runs(archiver) and self._ends(archiver) == wanted for archiver in self.archivers)):
-            late = {archiver.name: self._ends(archiver) for archiver in self.archivers}
-            raise Failure(f"within {SETTLE} s not all of them knew that the ends are {wanted}: {late}")
+        self._await_ends([last])
+        self._start_all(others)
+        self._await_ends(self.archivers)
         for archiver in self.archivers:
             self._leave(archiver)
+
+    def _await_ends(self, archivers):
+        wanted = {partition: end + 1 for partition, end in self.log.last.items()}
+        if not self._wait_for(SETTLE, lambda: all(self._runs(archiver) and self._ends(archiver) == wanted for archiver in archivers)):
+            late = {archiver.name: self._ends(archiver) for archiver in archivers}
+            raise Failure(f"within {SETTLE} s not all of them knew that the ends are {wanted}: {late}")
