@@ -64,6 +64,17 @@ check_once(hv_captured *captured)
         captured->once_done = true;
 }
 
+/* once: a partition that is through is let go and sealed now. To the end it would be named in every request, and its cut would take memory. */
+static void
+leave_if_done(hv_captured *captured)
+{
+    if (!captured->once_done || captured->state != HV_CAPTURED_READING || !hv_engine_config(captured->capture->engine)->once)
+        return;
+    hv_captured_unassign(captured);
+    if (hv_captured_may_close(captured))
+        hv_captured_close_cut(captured);
+}
+
 static const char *
 class_for(const hv_captured *captured, const hv_event *event)
 {
@@ -168,6 +179,7 @@ read_event(hv_captured *captured, const hv_event *event)
     captured->hub->counters.read_bytes += (int64_t)(event->key.len + event->value.len);
     if (!captured->once_done)
         check_once(captured);
+    leave_if_done(captured);
 }
 
 static void
@@ -184,6 +196,7 @@ read_end(hv_captured *captured, int64_t offset)
     if (captured->high < offset)
         captured->high = offset;
     captured->once_done = true;         /* nothing more can be read now: an open transaction may hide the rest */
+    leave_if_done(captured);
 }
 
 void

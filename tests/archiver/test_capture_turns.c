@@ -120,6 +120,44 @@ START_TEST(nobody_waits_for_ever_for_those_that_do_not_get_on)
 }
 END_TEST
 
+static _Atomic int let_go;
+
+static hv_rc
+assign_first(hv_source *source, const hv_source_assignment *assignments, size_t count, hv_err *e)
+{
+    ck_assert_uint_eq(count, 1);
+    return assignments->partition == 0 ? real_ops->assign(source, assignments, count, e) : HV_OK;
+}
+
+static hv_rc
+note_unassign(hv_source *source, const char *hub, int32_t partition, hv_err *e)
+{
+    let_go += partition == 0;
+    return partition == 0 ? real_ops->unassign(source, hub, partition, e) : HV_OK;
+}
+
+/* The second partition delivers nothing, so the run does not end, no cut is old, and there is room. */
+START_TEST(once_lets_go_of_a_partition_that_is_through_and_seals_it_while_another_is_not)
+{
+    hv_archiver *archiver = NULL;
+
+    fill(2, BACKLOG);
+    real_ops = r->source->ops;
+    stuck_ops = *real_ops;
+    stuck_ops.assign = assign_first;
+    stuck_ops.unassign = note_unassign;
+    r->source->ops = &stuck_ops;
+    r->config.once = true;
+    r->config.max_age_ms = 60 * 60 * 1000;
+    ck_hv_ok(hv_archiver_start(&r->config, &archiver, &err));
+    rig_wait_position(r, 1, 0, BACKLOG);
+    ck_assert_int_eq(let_go, 1);
+    rig_end(archiver);
+    r->source->ops = real_ops;
+    ck_assert_int_eq(rig_position(r, 1, 1), 0);
+}
+END_TEST
+
 int
 main(void)
 {
@@ -130,5 +168,6 @@ main(void)
     tcase_add_test(tests, a_backlog_of_many_partitions_becomes_one_cut_each_although_all_at_once_would_not_fit);
     tcase_add_test(tests, a_partition_with_little_to_catch_up_with_does_not_wait);
     tcase_add_test(tests, nobody_waits_for_ever_for_those_that_do_not_get_on);
+    tcase_add_test(tests, once_lets_go_of_a_partition_that_is_through_and_seals_it_while_another_is_not);
     return ck_hv_run("capture turns", tests);
 }
