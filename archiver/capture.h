@@ -157,6 +157,7 @@ struct hv_capture {
     size_t hub_count, hub_room;
     size_t sealing_count;               /* jobs out of our hands */
     bool stopping;                      /* no more polling; seal what is open */
+    bool finishing;                     /* the last cuts are being sealed */
     bool discovered;                    /* the first look at the hubs is over */
     bool discovery_failed;              /* the last one */
     int64_t discovered_wall_ms;         /* when the last one ended well */
@@ -168,6 +169,7 @@ struct hv_capture {
     bool pause_reported;
     uint64_t next_generation;
     uint64_t identity_asked;            /* number of the last question for identities */
+    int64_t identity_asked_boot_ms;
     bool identity_open;                 /* it has no answer yet */
     int64_t identity_again_boot_ms;     /* after a failure: not before */
     int64_t admit_boot_ms;              /* group: when to ask for admissions again */

@@ -3,7 +3,8 @@
  * its last event was read, and that gave the same as the one before its first.
  *
  * One question for all hubs is under way at a time, and serves every cut that was closed before it was asked; cuts closed later wait for
- * the next one. If a hub turns out to be another one, what was read since the last good check may be of either, and is dropped: what
+ * the next one, and questions come at most some times a second: each lists all partitions, and a backlog of a thousand closes hundreds of
+ * cuts a second. If a hub turns out to be another one, what was read since the last good check may be of either, and is dropped: what
  * is the new hub's is read again under its own incarnation. A hub that is not listed has not become another one. Where the source tells
  * no identity nothing waits, and the probe of the last event is all there is.
  */
@@ -11,7 +12,7 @@
 #include "archiver/scout.h"
 #include "common/clock.h"
 
-enum { ASK_AGAIN_MS = 500 };
+enum { ASK_AGAIN_MS = 500, BETWEEN_MS = 100 };
 
 static void
 note_next(hv_captured *captured, void *arg)
@@ -23,9 +24,14 @@ note_next(hv_captured *captured, void *arg)
 static void
 ask(hv_capture *capture)
 {
-    if (capture->identity_open || hv_clock_boot_ms() < capture->identity_again_boot_ms)
+    int64_t now = hv_clock_boot_ms();
+
+    if (capture->identity_open || now < capture->identity_again_boot_ms)
+        return;
+    if (!capture->finishing && now - capture->identity_asked_boot_ms < BETWEEN_MS)
         return;
     capture->identity_open = true;
+    capture->identity_asked_boot_ms = now;
     capture->identity_asked++;
     hv_capture_for_each(capture, note_next, NULL);
     hv_scout_identities(capture->scout);

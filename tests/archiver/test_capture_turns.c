@@ -28,18 +28,24 @@ teardown(void)
 }
 
 static void
-fill(int32_t partitions, int64_t count)
+append(int32_t partition, int64_t count)
 {
     static char value[VALUE];
 
     memset(value, 'v', sizeof value);
+    for (int64_t offset = 0; offset < count; offset++) {
+        hv_event event = {.timestamp_ms = hv_clock_wall_ms(), .timestamp_type = HV_TIMESTAMP_CREATE,
+            .value = hv_slice_of(value, sizeof value)};
+        (void)hv_scripted_append(r->source, RIG_HUB, partition, &event);
+    }
+}
+
+static void
+fill(int32_t partitions, int64_t count)
+{
     hv_scripted_hub(r->source, RIG_HUB, partitions, "");
     for (int32_t p = 0; p < partitions; p++)
-        for (int64_t offset = 0; offset < count; offset++) {
-            hv_event event = {.timestamp_ms = hv_clock_wall_ms(), .timestamp_type = HV_TIMESTAMP_CREATE,
-                .value = hv_slice_of(value, sizeof value)};
-            (void)hv_scripted_append(r->source, RIG_HUB, p, &event);
-        }
+        append(p, count);
 }
 
 START_TEST(a_backlog_of_many_partitions_becomes_one_cut_each_although_all_at_once_would_not_fit)
@@ -158,6 +164,42 @@ START_TEST(once_lets_go_of_a_partition_that_is_through_and_seals_it_while_anothe
 }
 END_TEST
 
+static _Atomic int questions;
+
+static hv_rc
+count_questions(hv_source *source, int timeout_ms, hv_source_hub **ret, size_t *count, hv_err *e)
+{
+    questions++;
+    return real_ops->hubs(source, timeout_ms, ret, count, e);
+}
+
+/* Each question lists all partitions. Each partition ends at another moment; the first and the last questions come as they are needed. */
+START_TEST(who_a_hub_is_is_asked_a_few_times_a_second_however_many_cuts_wait_for_it)
+{
+    enum { PARTITIONS = 450, QUESTIONS_PER_SECOND = 10, MORE = 5 };
+    hv_archiver *archiver = NULL;
+    hv_archiver_totals totals;
+
+    hv_scripted_hub(r->source, RIG_HUB, PARTITIONS, "the only one");
+    for (int32_t p = 0; p < PARTITIONS; p++)
+        append(p, p + 1);
+    real_ops = r->source->ops;
+    stuck_ops = *real_ops;
+    stuck_ops.hubs = count_questions;
+    r->source->ops = &stuck_ops;
+    r->config.once = true;
+    r->config.discovery_ms = 60 * 60 * 1000;
+    int64_t began_ms = hv_clock_boot_ms();
+    ck_hv_ok(hv_archiver_start(&r->config, &archiver, &err));
+    ck_hv_ok(hv_archiver_join(archiver, &totals, &err));
+    int64_t took_ms = hv_clock_boot_ms() - began_ms;
+    r->source->ops = real_ops;
+    ck_assert_int_ge(totals.cuts, PARTITIONS);
+    ck_assert_int_ge(questions, 2);
+    ck_assert_int_le(questions, took_ms * QUESTIONS_PER_SECOND / 1000 + MORE);
+}
+END_TEST
+
 int
 main(void)
 {
@@ -169,5 +211,6 @@ main(void)
     tcase_add_test(tests, a_partition_with_little_to_catch_up_with_does_not_wait);
     tcase_add_test(tests, nobody_waits_for_ever_for_those_that_do_not_get_on);
     tcase_add_test(tests, once_lets_go_of_a_partition_that_is_through_and_seals_it_while_another_is_not);
+    tcase_add_test(tests, who_a_hub_is_is_asked_a_few_times_a_second_however_many_cuts_wait_for_it);
     return ck_hv_run("capture turns", tests);
 }
