@@ -165,6 +165,7 @@ struct hv_capture {
     int64_t turn_boot_ms;               /* when the last one was given */
     bool quiet;                         /* nothing came since the last look at all partitions, and none waits for a time */
     int64_t started_boot_ms, checked_boot_ms, watermarks_boot_ms;
+    int64_t raw_seen_used;              /* of the budget, when the raw bytes of all open cuts were last added up */
     int64_t budget_changed_boot_ms;     /* since when it is used up, or not any more, other than was reported; 0: as was reported */
     bool pause_reported;
     uint64_t next_generation;

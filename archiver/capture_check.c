@@ -2,11 +2,14 @@
  * What has to be looked at now and then: ages, retries, memory, headroom, lag, and whether everything is done. A few times a second, over all
  * partitions; a thousand of them cost some microseconds.
  */
+#include <stdlib.h>
+
 #include "archiver/capture.h"
 #include "archiver/scout.h"
 #include "common/clock.h"
 
 enum { CHECK_MS = 100, QUIET_CHECK_MS = 1000, PAUSE_MS = 1000, WATERMARKS_MS = 2000, HEADROOM_AGAIN_MS = 5 * 60 * 1000 };
+enum { RAW_SHARE = 8, LOOK_SHARE = 64 };        /* of the budget: raw bytes of all open blocks; its change that is worth a look at them */
 
 void
 hv_capture_for_each(hv_capture *capture, void (*fn)(hv_captured *captured, void *arg), void *arg)
@@ -99,6 +102,45 @@ add_open_memory(hv_captured *captured, void *arg)
         *(int64_t *)arg += atomic_load(&captured->open->memory);
 }
 
+typedef struct raw_total {
+    size_t bytes, cuts;
+} raw_total;
+
+static void
+add_raw(hv_captured *captured, void *arg)
+{
+    raw_total *total = arg;
+    size_t bytes = captured->open == NULL ? 0 : hv_cut_raw_bytes(captured->open);
+
+    total->bytes += bytes;
+    total->cuts += bytes > 0;
+}
+
+static void
+end_blocks(hv_captured *captured, void *arg)
+{
+    if (captured->open != NULL)
+        hv_cut_end_blocks(captured->open, *(const size_t *)arg);
+}
+
+/* Many partitions with a little each: their open blocks take most of the memory, and compressing the larger half of them frees more than any
+ * cut that could be closed. Blocks are smaller for it, segments are not. */
+static void
+compress_early(hv_capture *capture, const hv_budget *budget)
+{
+    int64_t used = atomic_load(&budget->used), most = budget->limit / RAW_SHARE;
+    raw_total total = {.bytes = 0};
+
+    if (used < most || llabs(used - capture->raw_seen_used) < budget->limit / LOOK_SHARE)
+        return;
+    capture->raw_seen_used = used;
+    hv_capture_for_each(capture, add_raw, &total);
+    if ((int64_t)total.bytes < most)
+        return;
+    size_t average = total.bytes / total.cuts;
+    hv_capture_for_each(capture, end_blocks, &average);
+}
+
 /* Above half of the budget in open cuts, the largest is closed: what is being sealed needs the other half. */
 void
 hv_capture_relieve_memory(hv_capture *capture)
@@ -106,6 +148,7 @@ hv_capture_relieve_memory(hv_capture *capture)
     hv_budget *budget = hv_engine_budget(capture->engine);
     int64_t open = 0;
 
+    compress_early(capture, budget);
     if (atomic_load(&budget->used) < budget->limit / 2)
         return;
     hv_capture_for_each(capture, add_open_memory, &open);

@@ -258,6 +258,29 @@ hv_cut_add(hv_cut *cut, const char *class_name, const hv_event *event, const hv_
     return HV_OK;
 }
 
+size_t
+hv_cut_raw_bytes(const hv_cut *cut)
+{
+    size_t bytes = 0;
+
+    for (size_t c = 0; c < cut->class_count; c++)
+        if (cut->classes[c].open != NULL)
+            bytes += cut->classes[c].open->raw.len;
+    return bytes;
+}
+
+void
+hv_cut_end_blocks(hv_cut *cut, size_t least_bytes)
+{
+    for (size_t c = 0; c < cut->class_count; c++) {
+        const hv_block_job *open = cut->classes[c].open;
+        if (open != NULL && open->facts.count > 0 && open->raw.len >= least_bytes) {
+            cut->last_block_raw = 0;    /* memory is short: the next one grows as it is filled */
+            hand_over(cut, &cut->classes[c]);
+        }
+    }
+}
+
 /* Whether this step is the one after which nothing is left to do. */
 static bool
 is_finished(const hv_cut *cut)

@@ -92,6 +92,12 @@ hv_rc hv_cut_add_gaps(hv_cut *cut, const hv_gap *gaps, size_t count, hv_err *err
 hv_rc hv_cut_add(hv_cut *cut, const char *class_name, const hv_event *event, const hv_gap *gaps, size_t gap_count,
                  hv_err *err) HV_MUST_USE;
 
+/* Encoded events in open blocks: what is not compressed yet and will not be by itself. */
+size_t hv_cut_raw_bytes(const hv_cut *cut);
+
+/* Open blocks of at least so many bytes go to the workers before they are full: compressed, events take a fraction of the memory. */
+void hv_cut_end_blocks(hv_cut *cut, size_t least_bytes);
+
 /* No more events. The open blocks go to the workers; finished() follows, perhaps before this returns. */
 void hv_cut_close(hv_cut *cut);
 

@@ -70,6 +70,26 @@ START_TEST(a_backlog_of_many_partitions_becomes_one_cut_each_although_all_at_onc
 }
 END_TEST
 
+/* They do not take turns, and their events take twice the memory there is. */
+START_TEST(many_partitions_with_a_little_each_stay_in_memory_compressed_and_become_one_cut_each)
+{
+    enum { PARTITIONS = 256, SHALLOW = 300 };
+    hv_archiver *archiver = NULL;
+    hv_archiver_totals totals;
+
+    fill(PARTITIONS, SHALLOW);
+    r->config.once = true;
+    r->config.memory_bytes = 8 << 20;
+    r->config.block_bytes = 256 << 10;
+    r->config.max_bytes = 64 << 20;
+    ck_hv_ok(hv_archiver_start(&r->config, &archiver, &err));
+    ck_hv_ok(hv_archiver_join(archiver, &totals, &err));
+    ck_assert_int_eq(totals.events, PARTITIONS * SHALLOW);
+    ck_assert_int_ge(totals.cuts, PARTITIONS);
+    ck_assert_int_le(totals.cuts, PARTITIONS + PARTITIONS / 16);
+}
+END_TEST
+
 START_TEST(a_partition_with_little_to_catch_up_with_does_not_wait)
 {
     enum { PARTITIONS = 3 * TURNS };
@@ -208,6 +228,7 @@ main(void)
     tcase_add_checked_fixture(tests, setup, teardown);
     tcase_set_timeout(tests, 120);
     tcase_add_test(tests, a_backlog_of_many_partitions_becomes_one_cut_each_although_all_at_once_would_not_fit);
+    tcase_add_test(tests, many_partitions_with_a_little_each_stay_in_memory_compressed_and_become_one_cut_each);
     tcase_add_test(tests, a_partition_with_little_to_catch_up_with_does_not_wait);
     tcase_add_test(tests, nobody_waits_for_ever_for_those_that_do_not_get_on);
     tcase_add_test(tests, once_lets_go_of_a_partition_that_is_through_and_seals_it_while_another_is_not);
