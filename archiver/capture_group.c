@@ -126,6 +126,7 @@ static void
 end_release(hv_capture *capture)
 {
     capture->release.active = false;
+    hv_engine_take_time(capture->engine);
     capture->membership->ops->released(capture->membership, capture->release.revocation);
     report(capture, HV_ARCHIVER_REVOKED, capture->release.count, capture->release.abandoned == 0 ? NULL : "cuts were abandoned, they will be read again");
 }
@@ -161,6 +162,7 @@ revoked(hv_capture *capture, const hv_tell *tell)
         end_release(capture);
     }
     capture->release.active = true;
+    hv_engine_hurry(capture->engine);
     capture->release.revocation = tell->change.revocation;
     capture->release.by_boot_ms = tell->change.release_by_boot_ms;
     capture->release.count = tell->change.count;

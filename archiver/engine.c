@@ -13,9 +13,10 @@
 
 #include "common/clock.h"
 
-enum { MAX_WORKERS = 64, MAX_UPLOADERS = 64, UPLOAD_QUEUE = 1 << 14, RECORD_BATCH = 256 };
-/* How long cuts may wait for others, so that one transaction, which costs a dozen pages whatever is in it, takes them all. */
-enum { LINGER_MS = 1000, LINGER_SHARE_OF_AGE = 20, LINGER_SLICE_MS = 50 };
+enum { MAX_WORKERS = 64, MAX_UPLOADERS = 64, UPLOAD_QUEUE = 1 << 14, RECORD_BATCH = 1024 };
+/* How long cuts may wait for others, so that one transaction takes them all: it costs a dozen pages whatever is in it, and neighbours share
+ * pages. So many stored bytes are worth one at any time, which is why a partition that closes large cuts never waits. */
+enum { LINGER_MS = 5000, LINGER_SHARE_OF_AGE = 20, LINGER_SLICE_MS = 50, WORTH_RECORDING_BYTES = 4 << 20 };
 
 struct hv_engine {
     hv_archiver_config config;
@@ -23,7 +24,7 @@ struct hv_engine {
     hv_budget budget;
     hv_engine_totals totals;
     hv_queue *blocks, *uploads, *records;
-    atomic_bool hurry;                  /* the end is near: nothing waits for company */
+    atomic_int hurry;                   /* how many want what is sealed recorded at once: nothing waits for company */
     pthread_t workers[MAX_WORKERS], uploaders[MAX_UPLOADERS], recorder;
     size_t workers_running, uploaders_running;
     bool recorder_runs;
@@ -157,21 +158,22 @@ record_jobs(hv_engine *engine, hv_seal_job **jobs, size_t count)
 /* Until when the first of a batch waits for company: transactions of a trickle come at most that often. Not while somebody waits for the end,
  * or memory is short. */
 static int64_t
-linger_until(const hv_engine *engine, int64_t last_boot_ms)
+linger_until(const hv_engine *engine, int64_t last_boot_ms, uint64_t bytes)
 {
     int64_t linger_ms = engine->tuned.max_age_ms / LINGER_SHARE_OF_AGE;
 
-    if (engine->config.once || atomic_load(&engine->hurry) || engine->budget.used > engine->budget.limit / 2)
+    if (engine->config.once || atomic_load(&engine->hurry) > 0 || bytes >= WORTH_RECORDING_BYTES ||
+        engine->budget.used > engine->budget.limit / 2)
         return 0;
     return last_boot_ms + (linger_ms < LINGER_MS ? linger_ms : LINGER_MS);
 }
 
-/* The next one for the batch; false if it is time to record what is there. */
+/* The next one for the batch, which has so many stored bytes; false if it is time to record what is there. */
 static bool
-next_for_batch(hv_engine *engine, int64_t last_boot_ms, void **ret)
+next_for_batch(hv_engine *engine, int64_t last_boot_ms, uint64_t bytes, void **ret)
 {
     for (;;) {
-        int64_t left_ms = linger_until(engine, last_boot_ms) - hv_clock_boot_ms();
+        int64_t left_ms = linger_until(engine, last_boot_ms, bytes) - hv_clock_boot_ms();
         int wait_ms = left_ms <= 0 ? 0 : left_ms < LINGER_SLICE_MS ? (int)left_ms : LINGER_SLICE_MS;
         hv_rc rc = hv_queue_pop(engine->records, wait_ms, ret);
         if (rc == HV_OK)
@@ -193,8 +195,11 @@ record(void *arg)
         size_t count = 1;
         hv_heart_beat(&engine->recorder_heart);
         jobs[0] = item;
-        while (count < RECORD_BATCH && next_for_batch(engine, last_boot_ms, &item))
-            jobs[count++] = item;
+        uint64_t bytes = jobs[0]->stored_bytes;
+        while (count < RECORD_BATCH && next_for_batch(engine, last_boot_ms, bytes, &item)) {
+            jobs[count] = item;
+            bytes += jobs[count++]->stored_bytes;
+        }
         hv_heart_beat(&engine->recorder_heart);
         last_boot_ms = hv_clock_boot_ms();
         record_jobs(engine, jobs, count);
@@ -412,5 +417,13 @@ hv_engine_report(hv_engine *engine, const hv_archiver_report *report)
 void
 hv_engine_hurry(hv_engine *engine)
 {
-    atomic_store(&engine->hurry, true);
+    (void)atomic_fetch_add(&engine->hurry, 1);
+}
+
+void
+hv_engine_take_time(hv_engine *engine)
+{
+    int before = atomic_fetch_sub(&engine->hurry, 1);
+    assert(before > 0);
+    (void)before;
 }

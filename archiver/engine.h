@@ -51,8 +51,10 @@ size_t hv_engine_stalled(const hv_engine *engine, int64_t limit_ms, hv_archiver_
 size_t hv_engine_stalled_one(const hv_heart *heart, const char *role, size_t number, int64_t limit_ms, hv_archiver_thread *ret, size_t max,
                              size_t found);
 
-/* The end is near: what is sealed is recorded at once from now on. Any thread. */
+/* What is sealed is recorded at once from now on: the end is near, or somebody waits for it. Until each such call has one that takes it back.
+ * Any thread. */
 void hv_engine_hurry(hv_engine *engine);
+void hv_engine_take_time(hv_engine *engine);
 
 /* For new cuts. When a cut made with it is closed and its blocks are done, the job in job_of(cut) goes to the uploaders. */
 const hv_cut_config *hv_engine_cut_config(const hv_engine *engine);

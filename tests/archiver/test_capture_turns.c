@@ -220,6 +220,31 @@ START_TEST(who_a_hub_is_is_asked_a_few_times_a_second_however_many_cuts_wait_for
 }
 END_TEST
 
+/* One event makes a cut, and all of them are closed in the same moment. */
+START_TEST(cuts_of_many_partitions_share_transactions_of_the_index)
+{
+    enum { PARTITIONS = 900, PATIENCE_MS = 60000, LINGER_MS = 3000 };
+    hv_histogram_facts facts;
+    int64_t recorded = 0;
+
+    fill(PARTITIONS, 1);
+    r->config.max_bytes = r->config.block_bytes = 1;
+    hv_archiver *archiver = rig_begin(r, 20 * LINGER_MS);
+    int64_t began_ms = hv_clock_boot_ms();
+    for (int ms = 0; ms < PATIENCE_MS && recorded < PARTITIONS; ms += 10) {
+        usleep(10000);
+        recorded = 0;
+        for (int32_t p = 0; p < PARTITIONS; p++)
+            recorded += rig_position(r, 1, p) == 1;
+    }
+    int64_t took_ms = hv_clock_boot_ms() - began_ms;
+    hv_histogram_read(hv_archiver_index_latency(archiver), &facts);
+    rig_end(archiver);
+    ck_assert_int_eq(recorded, PARTITIONS);
+    ck_assert_int_le((int64_t)facts.cumulative[HV_HISTOGRAM_BOUNDS], took_ms / LINGER_MS + 2);
+}
+END_TEST
+
 int
 main(void)
 {
@@ -233,5 +258,6 @@ main(void)
     tcase_add_test(tests, nobody_waits_for_ever_for_those_that_do_not_get_on);
     tcase_add_test(tests, once_lets_go_of_a_partition_that_is_through_and_seals_it_while_another_is_not);
     tcase_add_test(tests, who_a_hub_is_is_asked_a_few_times_a_second_however_many_cuts_wait_for_it);
+    tcase_add_test(tests, cuts_of_many_partitions_share_transactions_of_the_index);
     return ck_hv_run("capture turns", tests);
 }
