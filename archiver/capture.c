@@ -342,6 +342,7 @@ finish(hv_capture *capture, bool clean_end)
     int64_t give_up = hv_clock_boot_ms() + hv_engine_config(capture->engine)->patience_ms;
 
     capture->finishing = true;
+    hv_engine_hurry(capture->engine);
     hv_scout_wind_up(capture->scout);   /* identities are wanted now */
     hv_capture_for_each(capture, unassign_one, NULL);
     for (;; hv_heart_beat(&capture->heart)) {

@@ -16,7 +16,7 @@
 enum { MAX_WORKERS = 64, MAX_UPLOADERS = 64, UPLOAD_QUEUE = 1 << 14, RECORD_BATCH = 1024 };
 /* How long cuts may wait for others, so that one transaction takes them all: it costs a dozen pages whatever is in it, and neighbours share
  * pages. So many stored bytes are worth one at any time, which is why a partition that closes large cuts never waits. */
-enum { LINGER_MS = 5000, LINGER_SHARE_OF_AGE = 20, LINGER_SLICE_MS = 50, WORTH_RECORDING_BYTES = 4 << 20 };
+enum { LINGER_MS = 5000, LINGER_ONCE_MS = 250, LINGER_SHARE_OF_AGE = 20, LINGER_SLICE_MS = 50, WORTH_RECORDING_BYTES = 4 << 20 };
 
 struct hv_engine {
     hv_archiver_config config;
@@ -161,11 +161,12 @@ static int64_t
 linger_until(const hv_engine *engine, int64_t last_boot_ms, uint64_t bytes)
 {
     int64_t linger_ms = engine->tuned.max_age_ms / LINGER_SHARE_OF_AGE;
+    int64_t most_ms = engine->config.once ? LINGER_ONCE_MS : LINGER_MS;
 
-    if (engine->config.once || atomic_load(&engine->hurry) > 0 || bytes >= WORTH_RECORDING_BYTES ||
+    if (atomic_load(&engine->hurry) > 0 || bytes >= WORTH_RECORDING_BYTES ||
         engine->budget.used > engine->budget.limit / 2)
         return 0;
-    return last_boot_ms + (linger_ms < LINGER_MS ? linger_ms : LINGER_MS);
+    return last_boot_ms + (linger_ms < most_ms ? linger_ms : most_ms);
 }
 
 /* The next one for the batch, which has so many stored bytes; false if it is time to record what is there. */
