@@ -156,7 +156,7 @@ record_jobs(hv_engine *engine, hv_seal_job **jobs, size_t count)
 }
 
 /* Until when the first of a batch waits for company: transactions of a trickle come at most that often. Not while somebody waits for the end,
- * or memory is short. */
+ * or memory is short: open cuts alone may take half of it. */
 static int64_t
 linger_until(const hv_engine *engine, int64_t last_boot_ms, uint64_t bytes)
 {
@@ -164,7 +164,7 @@ linger_until(const hv_engine *engine, int64_t last_boot_ms, uint64_t bytes)
     int64_t most_ms = engine->config.once ? LINGER_ONCE_MS : LINGER_MS;
 
     if (atomic_load(&engine->hurry) > 0 || bytes >= WORTH_RECORDING_BYTES ||
-        engine->budget.used > engine->budget.limit / 2)
+        engine->budget.used > engine->budget.limit / 4 * 3)
         return 0;
     return last_boot_ms + (linger_ms < most_ms ? linger_ms : most_ms);
 }
