@@ -5,6 +5,7 @@
 #include "server/lock_file.h"
 #include "server/sources.h"
 #include "source/source_drivers.h"
+#include "source/source_kafka.h"
 #include "tests/harness/admin_broker.h"
 #include "tests/harness/check_hv.h"
 #include "tests/harness/scratch_dir.h"
@@ -80,6 +81,27 @@ START_TEST(one_login_is_one_source_for_every_hub)
     hv_source *const *all = hv_sources_all(sources, &count);
     ck_assert_uint_eq(count, 1);
     ck_assert_ptr_eq(hv_sources_for_hub(sources, "anything"), all[0]);
+}
+END_TEST
+
+START_TEST(who_is_in_no_hurry_has_every_broker_wait_and_questions_apart_and_nobody_else_has)
+{
+    const bool hurried = _i == 0;
+    HV_AUTO(hv_sources_close) hv_sources *sources = NULL;
+    size_t count;
+
+    set("source.bootstrap", "127.0.0.1:1");
+    set("source.hubs", "rest");
+    set_credential("orders", write_file("orders.key", KEY "orders"));
+    ck_hv_ok(hurried ? hv_sources_open(&options, &sources, &err) : hv_sources_open_unhurried(&options, &sources, &err));
+    hv_source *const *all = hv_sources_all(sources, &count);
+    ck_assert_uint_eq(count, 2);
+    for (size_t s = 0; s < count; s++) {
+        const hv_kafka_settings *settings = &((const hv_kafka *)all[s])->settings;
+        ck_assert_int_eq(settings->patient, !hurried);
+        ck_assert_int_eq(settings->fetch_wait_ms, hurried ? 100 : 1000);
+        ck_assert_int_eq(settings->fetch_least_bytes, hurried ? 1 : 65536);
+    }
 }
 END_TEST
 
@@ -369,6 +391,7 @@ main(void)
     tcase_add_checked_fixture(tests, setup, teardown);
     tcase_add_test(tests, without_a_broker_or_a_credential_there_is_no_source);
     tcase_add_test(tests, one_login_is_one_source_for_every_hub);
+    tcase_add_loop_test(tests, who_is_in_no_hurry_has_every_broker_wait_and_questions_apart_and_nobody_else_has, 0, 2);
     tcase_add_test(tests, a_hub_with_a_credential_of_its_own_has_a_source_of_its_own);
     tcase_add_test(tests, beside_credentials_of_hubs_a_shared_login_has_the_others);
     tcase_add_test(tests, a_credential_that_cannot_be_read_names_its_hub);
