@@ -65,6 +65,8 @@ struct hv_captured {
     hv_gap *pending;                    /* absent offsets behind the last event */
     size_t pending_count, pending_room;
     int64_t pending_since_boot_ms;
+    int64_t doubted_first, doubted_end; /* a hole that is being looked at again; 0, 0: none */
+    uint64_t holes;                     /* believed, since one was none */
     int64_t last_look_boot_ms;
     int64_t retry_at_boot_ms, wait_until_boot_ms;
     int64_t assign_at_boot_ms;          /* when to assign again after a failure that may pass; 0: no need */
@@ -240,6 +242,10 @@ void hv_captured_start_reading(hv_captured *captured, int64_t offset);
 void hv_captured_ask(hv_captured *captured);
 void hv_captured_assign_again(hv_captured *captured);
 void hv_captured_watermarks(hv_captured *captured, const hv_admitted *answer);
+
+/* capture_doubt.c: an event or the end has come at `offset`. True if what it leaves out has to be seen a second time before it is believed: then
+ * everything from `next` on is on its way again. */
+bool hv_captured_doubts(hv_captured *captured, int64_t offset, bool is_event);
 
 /* capture_seal.c: closing cuts, and what comes of it. */
 void hv_captured_close_cut(hv_captured *captured);

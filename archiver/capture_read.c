@@ -2,7 +2,7 @@
  * What the source delivers for one partition, and what it proves.
  *
  * Rule 10: an offset is taken for absent only when the same assignment has delivered a later one, or the end at a higher one, or when
- * the start of the log lies above it. Absent offsets wait in `pending` until an event follows: a cut ends behind its last event (rule 11).
+ * the start of the log lies above it; and the first of them only when it was so twice (capture_doubt.c). Absent offsets wait in `pending` until an event follows: a cut ends behind its last event (rule 11).
  */
 #include <inttypes.h>
 #include <stdlib.h>
@@ -165,6 +165,8 @@ read_event(hv_captured *captured, const hv_event *event)
 
     if (event->offset < captured->next)
         return;                         /* asked for again, and delivered already */
+    if (hv_captured_doubts(captured, event->offset, true))
+        return;                         /* it comes again */
     hv_rc rc = note_absent(captured, event->offset, cause_of_hole(captured), &err);
     if (rc == HV_OK)
         rc = keep_event(captured, event, &err);
@@ -187,6 +189,8 @@ read_end(hv_captured *captured, int64_t offset)
 {
     hv_err err;
 
+    if (hv_captured_doubts(captured, offset, false))
+        return;                         /* it is told again */
     hv_rc rc = note_absent(captured, offset, cause_of_hole(captured), &err);
     if (rc != HV_OK) {
         hv_captured_assign_later(captured, rc, &err);   /* and the end is told again */

@@ -69,6 +69,19 @@ hv_scripted_skip(hv_source *source, const char *hub, int32_t partition, int64_t 
 }
 
 void
+hv_scripted_overlook(hv_source *source, const char *hub, int32_t partition, int64_t offset, int times)
+{
+    hv_scripted *s = hv_scripted_of(source);
+
+    hv_scripted_lock(s);
+    hv_scripted_partition *at = hv_scripted_find_partition(s, hub, partition);
+    assert(at != NULL);
+    at->overlooked = offset;
+    at->overlook_times = times;
+    hv_scripted_unlock(s);
+}
+
+void
 hv_scripted_expire(hv_source *source, const char *hub, int32_t partition, int64_t new_low)
 {
     hv_scripted *s = hv_scripted_of(source);

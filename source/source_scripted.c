@@ -204,9 +204,23 @@ next_trouble(hv_scripted *s, hv_scripted_assignment *at)
     return kind;
 }
 
-static hv_source_kind
-read_log(hv_scripted *s, hv_scripted_assignment *at, const hv_scripted_log *log, hv_source_item *item)
+/* NULL: nothing more. */
+static hv_scripted_record *
+find_record(hv_scripted_partition *partition, int64_t offset)
 {
+    hv_scripted_record *record = hv_scripted_log_find(&partition->log, offset);
+
+    if (record == NULL || partition->overlook_times == 0 || hv_scripted_record_event(record)->offset != partition->overlooked)
+        return record;
+    partition->overlook_times--;
+    return hv_scripted_log_find(&partition->log, partition->overlooked + 1);
+}
+
+static hv_source_kind
+read_log(hv_scripted *s, hv_scripted_assignment *at, hv_scripted_partition *partition, hv_source_item *item)
+{
+    const hv_scripted_log *log = &partition->log;
+
     at->known = true;
     at->known_low = log->low;
     at->known_high = log->high;
@@ -216,7 +230,7 @@ read_log(hv_scripted *s, hv_scripted_assignment *at, const hv_scripted_log *log,
         at->lost = true;
         return HV_SOURCE_OUT_OF_RANGE;
     }
-    hv_scripted_record *record = hv_scripted_log_find(log, at->next);
+    hv_scripted_record *record = find_record(partition, at->next);
     if (record != NULL) {
         s->locked.current = hv_scripted_record_keep(record);
         item->event = *hv_scripted_record_event(record);
@@ -237,7 +251,7 @@ look_at(hv_scripted *s, hv_scripted_assignment *at, hv_source_item *item)
 
     item->kind = next_trouble(s, at);
     if (item->kind == HV_SOURCE_NOTHING && partition != NULL)
-        item->kind = read_log(s, at, &partition->log, item);
+        item->kind = read_log(s, at, partition, item);
     else if (item->kind == HV_SOURCE_NOTHING && !at->lost) {
         item->kind = HV_SOURCE_GONE;
         at->lost = true;

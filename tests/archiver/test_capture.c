@@ -1,4 +1,5 @@
 /* What capture makes of what hubs do: gaps, incarnations, classes, restarts. */
+#include <stdio.h>
 #include <unistd.h>
 
 #include "tests/archiver/rig.h"
@@ -84,6 +85,70 @@ START_TEST(control_records_become_transaction_gaps_of_the_cut_that_follows)
     run_ok();
     rig_check_all_captured(r);
     ck_assert_int_eq(rig_position(r, 1, 0), 27);
+}
+END_TEST
+
+/* ---- a hole is believed when it was seen twice ---- */
+
+START_TEST(an_event_that_the_client_passes_over_is_captured_all_the_same_and_told)
+{
+    static const int64_t passed_over[] = {0, 13, 19};       /* the first, one in the middle, and the last, behind which comes the end */
+
+    rig_produce(r, 1, 0, 20);
+    hv_scripted_overlook(r->source, RIG_HUB, 0, passed_over[_i], 1);
+    run_ok();
+    rig_check_all_captured(r);
+    ck_assert_int_eq(rig_position(r, 1, 0), 20);
+    char text[40];
+    (void)snprintf(text, sizeof text, "offset %d was passed over", (int)passed_over[_i]);
+    ck_assert(rig_has_said(r, text));
+}
+END_TEST
+
+START_TEST(an_event_that_is_passed_over_beside_a_true_hole_is_found_too)
+{
+    rig_produce(r, 1, 0, 100);
+    run_ok();
+    for (int i = 0; i < 20; i++) {
+        rig_skip(r, 1, 0, 1, 'x');
+        rig_produce(r, 1, 0, 2);
+        hv_scripted_overlook(r->source, RIG_HUB, 0, 100 + 3 * i + 1, 1);
+        run_ok();
+        rig_check_all_captured(r);
+    }
+}
+END_TEST
+
+static const hv_source_ops *real_ops;
+static int assignments;
+
+static hv_rc
+count_assignments(hv_source *source, const hv_source_assignment *wanted, size_t count, hv_err *err)
+{
+    assignments++;
+    return real_ops->assign(source, wanted, count, err);
+}
+
+START_TEST(holes_that_are_usual_are_not_all_read_again)
+{
+    enum { HOLES = 1000 };
+    static hv_source_ops ops;
+
+    for (int i = 0; i < HOLES; i++) {
+        rig_produce(r, 1, 0, 1);
+        rig_skip(r, 1, 0, 1, 'x');
+    }
+    rig_produce(r, 1, 0, 1);
+    real_ops = r->source->ops;
+    ops = *real_ops;
+    ops.assign = count_assignments;
+    r->source->ops = &ops;
+    assignments = 0;
+    run_ok();
+    r->source->ops = real_ops;
+    rig_check_all_captured(r);
+    ck_assert_int_ge(assignments, 1 + 4 + HOLES / 256 - 1);
+    ck_assert_int_le(assignments, 1 + 4 + HOLES / 256 + 1);
 }
 END_TEST
 
@@ -380,6 +445,9 @@ main(void)
     tcase_add_test(tests, a_later_run_goes_on_where_the_first_one_ended);
     tcase_add_test(tests, an_empty_hub_and_an_empty_namespace_end_at_once);
     tcase_add_test(tests, control_records_become_transaction_gaps_of_the_cut_that_follows);
+    tcase_add_loop_test(tests, an_event_that_the_client_passes_over_is_captured_all_the_same_and_told, 0, 3);
+    tcase_add_test(tests, an_event_that_is_passed_over_beside_a_true_hole_is_found_too);
+    tcase_add_test(tests, holes_that_are_usual_are_not_all_read_again);
     tcase_add_test(tests, holes_of_a_compacted_hub_become_compaction_gaps);
     tcase_add_test(tests, events_expired_before_the_first_run_become_a_retention_gap_from_offset_0);
     tcase_add_test(tests, events_expired_between_two_runs_become_a_retention_gap);
