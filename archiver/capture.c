@@ -13,7 +13,7 @@
 #include "common/array.h"
 #include "common/clock.h"
 
-enum { ITEMS_PER_TURN = 256, IDLE_POLL_MS = 100, BUSY_POLL_MS = 5 };
+enum { ITEMS_PER_TURN = 256, IDLE_POLL_MS = 250, BUSY_POLL_MS = 5 };
 
 void
 hv_tell_free(hv_tell *tell)

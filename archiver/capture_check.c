@@ -10,6 +10,7 @@
 
 enum { CHECK_MS = 100, QUIET_CHECK_MS = 1000, PAUSE_MS = 1000, WATERMARKS_MS = 2000, HEADROOM_AGAIN_MS = 5 * 60 * 1000 };
 enum { RAW_SHARE = 8, LOOK_SHARE = 64 };        /* of the budget: raw bytes of all open blocks; its change that is worth a look at them */
+enum { FAR_FROM_FULL = 4 };                     /* open blocks are on average less than one such part of what they may hold */
 
 void
 hv_capture_for_each(hv_capture *capture, void (*fn)(hv_captured *captured, void *arg), void *arg)
@@ -138,6 +139,8 @@ compress_early(hv_capture *capture, const hv_budget *budget)
     if ((int64_t)total.bytes < most)
         return;
     size_t average = total.bytes / total.cuts;
+    if (average >= hv_engine_config(capture->engine)->block_bytes / FAR_FROM_FULL)
+        return;                         /* they will soon be full by themselves, and large blocks cost less */
     hv_capture_for_each(capture, end_blocks, &average);
 }
 

@@ -17,7 +17,7 @@ static void *
 wait_for_signals(void *arg)
 {
     hv_stop_signals *signals = arg;
-    const struct timespec patience = {.tv_nsec = 100000000};
+    const struct timespec patience = {.tv_sec = 1};
 
     while (!atomic_load(&signals->ending)) {
         int signal_number = sigtimedwait(&signals->set, NULL, &patience);

@@ -12,7 +12,7 @@
 #include "server/log_events.h"
 
 enum {
-    TICK_MS = 20, UNHURRIED_TICK_MS = 100,      /* the end of --once is waited for */
+    TICK_MS = 20, UNHURRIED_TICK_MS = 200,      /* the end of --once is waited for */
     SUPERVISE_MS = 200,
     CHECK_READERS_MS = 60 * 60 * 1000,
 };
