@@ -316,12 +316,12 @@ START_TEST(who_asks_for_hubs_does_not_wait_until_it_is_time)
 {
     r->config.discovery_ms = 24 * 60 * 60 * 1000;
     hv_archiver *archiver = rig_begin(r, 100);
-    for (int i = 0; i < 1000 && r->reports[HV_ARCHIVER_CONNECTED] == 0; i++)
+    for (int i = 0; i < 6000 && r->reports[HV_ARCHIVER_CONNECTED] == 0; i++)
         usleep(10000);
     ck_assert_int_eq(r->reports[HV_ARCHIVER_CONNECTED], 1);
     ck_assert_int_eq(r->reports[HV_ARCHIVER_HUB], 1);
     hv_scripted_hub(r->source, "another", 1, "");
-    for (int i = 0; i < 1000 && r->reports[HV_ARCHIVER_HUB] < 2; i++) {
+    for (int i = 0; i < 6000 && r->reports[HV_ARCHIVER_HUB] < 2; i++) {
         hv_archiver_discover(archiver);
         hv_archiver_tune(archiver, &(hv_archiver_tuning){.max_age_ms = 100 + i, .max_bytes = 1 << 20});
         usleep(10000);
@@ -341,7 +341,7 @@ START_TEST(stop_seals_what_is_open)
     r->config.storage = r->storage;
     rig_produce(r, 1, 0, 200);
     ck_hv_ok(hv_archiver_start(&r->config, &archiver, &err));
-    for (int i = 0; i < 300 && totals.events < 200; i++) {
+    for (int i = 0; i < 6000 && totals.events < 200; i++) {
         usleep(10000);
         hv_archiver_totals_read(archiver, &totals);
     }

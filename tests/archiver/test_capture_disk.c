@@ -104,7 +104,7 @@ is_captured(void)
 static void
 wait_until_captured(void)
 {
-    for (int i = 0; i < 2000 && !is_captured(); i++)
+    for (int i = 0; i < 6000 && !is_captured(); i++)
         usleep(5000);
     ck_assert_msg(is_captured(), "it did not go on: %s", r->last_text);
 }
@@ -114,7 +114,7 @@ static void
 produce_until_it_complains(const char *complaint)
 {
     rig_forget_what_was_said(r);
-    for (int i = 0; i < 400 && !rig_has_said(r, complaint); i++) {
+    for (int i = 0; i < 6000 && !rig_has_said(r, complaint); i++) {
         produce(8);
         usleep(20000);
     }
@@ -209,7 +209,7 @@ tests_with(const char *name, void (*set_up)(void))
 {
     TCase *tests = tcase_create(name);
 
-    tcase_set_timeout(tests, 60);
+    tcase_set_timeout(tests, 100);
     tcase_add_checked_fixture(tests, set_up, teardown);
     tcase_add_test(tests, a_full_disk_is_waited_for_and_capture_goes_on_by_itself_and_so_the_next_time);
     tcase_add_test(tests, a_capture_that_begins_on_a_full_disk_goes_on_when_there_is_room);

@@ -54,7 +54,7 @@ totals(void)
 static void
 wait_for_report(hv_archiver_event event)
 {
-    for (int i = 0; i < 1000 && r->reports[event] == 0; i++)
+    for (int i = 0; i < 6000 && r->reports[event] == 0; i++)
         usleep(10000);
     ck_assert_int_eq(r->reports[event], 1);
 }
@@ -69,7 +69,7 @@ START_TEST(a_slow_store_stops_polling_keeps_memory_in_the_budget_and_loses_nothi
     rig_produce(r, 1, 0, EVENTS);
     rig_produce(r, 1, 1, EVENTS);
     /* It reads until the budget is used up, and then nothing more comes in. */
-    for (int i = 0; i < 500 && standing < 50; i++) {
+    for (int i = 0; i < 6000 && standing < 50; i++) {
         hv_archiver_totals now = totals();
         most = now.memory_bytes > most ? now.memory_bytes : most;
         standing = now.events == before && now.events > 0 ? standing + 1 : 0;
@@ -110,7 +110,7 @@ START_TEST(when_a_slow_store_is_quick_again_capture_catches_up)
     }
     ck_assert_int_gt(r->log[0][0].end - rig_position(r, 1, 0), 0);
     atomic_store(&slow.put_ms, 0);
-    for (int i = 0; i < 1000 && (rig_position(r, 1, 0) < r->log[0][0].end || rig_position(r, 1, 1) < r->log[0][1].end); i++)
+    for (int i = 0; i < 6000 && (rig_position(r, 1, 0) < r->log[0][0].end || rig_position(r, 1, 1) < r->log[0][1].end); i++)
         usleep(10000);
     ck_assert_msg(most <= BUDGET + 4 * BLOCK, "%lld of %d bytes", (long long)most, BUDGET);
     hv_archiver_stop(archiver);
@@ -124,7 +124,7 @@ main(void)
 {
     TCase *tests = tcase_create("capture into a slow store");
 
-    tcase_set_timeout(tests, 60);
+    tcase_set_timeout(tests, 100);
     tcase_add_checked_fixture(tests, setup, teardown);
     tcase_add_test(tests, a_slow_store_stops_polling_keeps_memory_in_the_budget_and_loses_nothing);
     tcase_add_test(tests, when_a_slow_store_is_quick_again_capture_catches_up);

@@ -35,7 +35,7 @@ setup(void)
     r->config.max_age_ms = 1;
     r->config.headroom_warning_ms = HOUR_MS / 2;
     ck_hv_ok(hv_archiver_start(&r->config, &archiver, &err));
-    for (int i = 0; i < 1000 && atomic_load(&r->reports[HV_ARCHIVER_HUB]) == 0; i++)
+    for (int i = 0; i < 6000 && atomic_load(&r->reports[HV_ARCHIVER_HUB]) == 0; i++)
         usleep(10000);
 }
 
@@ -65,11 +65,11 @@ seal_one_and_read_another(int64_t first_ms, int64_t second_ms)
 {
     gate_set(gate, GATE_HOLDS);
     produce_at(first_ms);
-    for (int i = 0; i < 1000 && gate_waiting(gate) == 0; i++)
+    for (int i = 0; i < 6000 && gate_waiting(gate) == 0; i++)
         usleep(10000);
     ck_assert_uint_eq(gate_waiting(gate), 1);
     produce_at(second_ms);
-    for (int i = 0; i < 1000 && events_read() < 2; i++)
+    for (int i = 0; i < 6000 && events_read() < 2; i++)
         usleep(10000);
     ck_assert_int_eq(events_read(), 2);
 }
@@ -81,7 +81,7 @@ START_TEST(when_the_oldest_event_is_sealed_the_next_one_counts_although_it_was_r
     seal_one_and_read_another(now, now - HOUR_MS / 4 * 3);
     ck_assert_int_eq(r->reports[HV_ARCHIVER_HEADROOM], 0);
     gate_set(gate, GATE_OPEN);
-    for (int i = 0; i < 1000 && rig_position(r, 1, 0) < 2; i++)
+    for (int i = 0; i < 6000 && rig_position(r, 1, 0) < 2; i++)
         usleep(10000);
     ck_assert_int_eq(rig_position(r, 1, 0), 2);
     ck_assert_int_eq(r->reports[HV_ARCHIVER_HEADROOM], 1);
@@ -93,7 +93,7 @@ START_TEST(an_event_that_the_hub_will_delete_soon_is_warned_of_while_the_store_h
     int64_t now = hv_clock_wall_ms();
 
     seal_one_and_read_another(now - HOUR_MS / 4 * 3, now);
-    for (int i = 0; i < 1000 && atomic_load(&r->reports[HV_ARCHIVER_HEADROOM]) == 0; i++)
+    for (int i = 0; i < 6000 && atomic_load(&r->reports[HV_ARCHIVER_HEADROOM]) == 0; i++)
         usleep(10000);
     ck_assert_int_eq(r->reports[HV_ARCHIVER_HEADROOM], 1);
 }
