@@ -19,7 +19,7 @@ ROWS = [
     ("hubs deleted and created again", lambda r: r["numbers"].get("hubs re-created", 0)),
     ("offsets that a lead promised and that went with their hub", lambda r: r["numbers"].get("gone with their hub", 0)),
     ("segments", lambda r: r["numbers"].get("segments", 0)),
-    ("members of a group paused for longer than their session", lambda r: r["numbers"].get("paused", 0)),
+    ("members of a group paused, for longer than their session unless another one died meanwhile", lambda r: r["numbers"].get("paused", 0)),
     ("… that left it in good order", lambda r: r["numbers"].get("left", 0)),
     ("**events lost**", lambda r: r["numbers"]["lost"]),
     ("**events doubled**", lambda r: r["numbers"]["doubled"]),
