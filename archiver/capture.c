@@ -13,7 +13,8 @@
 #include "common/array.h"
 #include "common/clock.h"
 
-enum { ITEMS_PER_TURN = 256, IDLE_POLL_MS = 250, BUSY_POLL_MS = 5 };
+/* How long a poll may take, and with it what others tell us and what is due may wait. */
+enum { ITEMS_PER_TURN = 256, QUIET_POLL_MS = 250, IDLE_POLL_MS = 100, BUSY_POLL_MS = 5 };
 
 void
 hv_tell_free(hv_tell *tell)
@@ -289,7 +290,8 @@ poll_some(hv_capture *capture)
 {
     const hv_budget *budget = hv_engine_budget(capture->engine);
     bool waiting = capture->sealing_count > 0 || capture->release.active || hv_engine_config(capture->engine)->once || !capture->discovered;
-    int timeout_ms = waiting ? BUSY_POLL_MS : IDLE_POLL_MS;
+    bool quiet = capture->quiet && capture->membership == NULL;
+    int timeout_ms = waiting ? BUSY_POLL_MS : quiet ? QUIET_POLL_MS : IDLE_POLL_MS;
 
     for (int i = 0; i < ITEMS_PER_TURN && !capture->stopping; i++) {
         if (atomic_load_explicit(&budget->used, memory_order_relaxed) >= budget->limit) {
