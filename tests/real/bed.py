@@ -190,6 +190,20 @@ class Bed(unittest.TestCase):
         self.hashes = {path: segment.sha256 for path, segment in vault.segments.items()}
         return {(fact["hub"], fact["incarnation"], fact["partition"]): fact for fact in facts}
 
+    def wait_until_archived(self, dumps, incarnation=1, timeout=60):
+        """Until a capture that runs has stored the last event of each partition in the dumps; what is right is for others to say."""
+        ends = {}
+        for topic, path in dumps.items():
+            with path.open(encoding="utf-8") as lines:
+                for event in map(json.loads, lines):
+                    ends[topic, incarnation, event["partition"]] = event["offset"] + 1
+        until = time.monotonic() + timeout
+        while time.monotonic() < until:
+            facts = self.archive()
+            if all(key in facts and facts[key]["position"] >= end for key, end in ends.items()):
+                return
+            time.sleep(0.5)
+
     def assert_archive_equals(self, dumps, incarnation=1):
         """The last archive() against dumps of the hubs."""
         for topic, path in dumps.items():

@@ -28,10 +28,11 @@ class CaptureStages(bed.Bed):
         running = self.hubvault_start("run")
         self.odd("topic:new-hub:3", "more")
         bed.parts.run_java("OddEvents", self.broker.bootstrap, "more")
-        bed.time.sleep(6)
+        dumps = self.dump(["odd.bulk", "odd.shapes", "odd.growing", "odd.trimmed", "odd.empty", "odd.times"], "running")
+        self.wait_until_archived(dumps)
         self.assertEqual(running.end("TERM"), 0, running.text())
         self.archive()
-        self.assert_archive_equals(self.dump(["odd.bulk", "odd.shapes", "odd.growing", "odd.trimmed", "odd.empty", "odd.times"], "running"))
+        self.assert_archive_equals(dumps)
 
     def test_4_a_held_transaction_that_commits_while_running_is_captured(self):
         self.config({"segment.max-age": "1s", "source.include": "odd.transactions"})
@@ -40,10 +41,11 @@ class CaptureStages(bed.Bed):
         self.assertEqual(held.stdout.readline(), "open\n")
         bed.time.sleep(3)
         held.communicate("commit\n", timeout=30)
-        bed.time.sleep(4)
+        dumps = self.dump(["odd.transactions"], "held")
+        self.wait_until_archived(dumps)
         self.assertEqual(running.end("TERM"), 0, running.text())
         self.archive()
-        self.assert_archive_equals(self.dump(["odd.transactions"], "held"))
+        self.assert_archive_equals(dumps)
 
     def test_5_records_deleted_before_they_were_read_are_a_gap(self):
         self.config({"source.include": "odd.trimmed"})
