@@ -71,13 +71,14 @@ class CaptureStages(bed.Bed):
         self.config({"source.include": "odd.again", "source.discovery-interval": "1s", "segment.max-age": "1s"})
         first = self.dump(["odd.again"], "third-life")
         running = self.hubvault_start("run")
-        bed.time.sleep(5)
+        self.wait_until_archived(first)
         self.odd("recreate")
-        bed.time.sleep(8)
+        second = self.dump(["odd.again"], "fourth-life")
+        self.wait_until_archived(second, 2)
         self.assertEqual(running.end("TERM"), 0, running.text())
         self.archive()
         self.assert_archive_equals(first, 1)
-        self.assert_archive_equals(self.dump(["odd.again"], "fourth-life"), 2)
+        self.assert_archive_equals(second, 2)
 
 
 if __name__ == "__main__":

@@ -113,7 +113,7 @@ class ReplayHub(bed.LiveBed):
             time.sleep(6)
             if piece == pieces[-1]:
                 self.stop(producer)
-                time.sleep(4)
+                time.sleep(8)
             self.assertIsNone(follower.process.poll(), follower.text()[-2000:])
             self.assertEqual(follower.end("TERM"), 0, follower.text()[-2000:])
         self.assertEqual(capture.end("TERM"), 0, capture.text()[-2000:])
