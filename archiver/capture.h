@@ -66,6 +66,7 @@ struct hv_captured {
     size_t pending_count, pending_room;
     int64_t pending_since_boot_ms;
     int64_t doubted_first, doubted_end; /* a hole that is being looked at again; 0, 0: none */
+    bool doubted_event;                 /* there is an event at its end */
     uint64_t holes;                     /* believed, since one was none */
     int64_t last_look_boot_ms;
     int64_t retry_at_boot_ms, wait_until_boot_ms;

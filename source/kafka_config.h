@@ -42,7 +42,8 @@ typedef struct hv_kafka_config {
     int fetch_wait_ms;                  /* how long a broker may wait for events before it answers that there are none; 0: 100. With more,
                                          * questions and commits go over a second connection, see source_drivers.h */
     int fetch_least_bytes;              /* before that time it does not answer with less; 0: 1 */
-    int stall_ms;                       /* connect anew if a partition has more but nothing comes for so long; 0: 60000 */
+    int stall_ms;                       /* connect anew if nothing comes of a partition for so long, though it has more at two looks in a row,
+                                         * a quarter of that time apart; 0: 60000 */
     void (*log)(void *arg, int level,
                 const char *text);    /* librdkafka's own log (syslog levels), from any thread; NULL: dropped */
     void *log_arg;

@@ -69,7 +69,7 @@ hv_scripted_skip(hv_source *source, const char *hub, int32_t partition, int64_t 
 }
 
 void
-hv_scripted_overlook(hv_source *source, const char *hub, int32_t partition, int64_t offset, int times)
+hv_scripted_overlook(hv_source *source, const char *hub, int32_t partition, int64_t offset, int delivered_first, int times)
 {
     hv_scripted *s = hv_scripted_of(source);
 
@@ -77,6 +77,7 @@ hv_scripted_overlook(hv_source *source, const char *hub, int32_t partition, int6
     hv_scripted_partition *at = hv_scripted_find_partition(s, hub, partition);
     assert(at != NULL);
     at->overlooked = offset;
+    at->overlook_after = delivered_first;
     at->overlook_times = times;
     hv_scripted_unlock(s);
 }

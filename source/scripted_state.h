@@ -14,8 +14,8 @@ enum { HV_SCRIPTED_MAX_TROUBLES = 64 };
 typedef struct hv_scripted_partition {
     hv_scripted_log log;
     int64_t committed;                  /* -1: never */
-    int64_t overlooked;                 /* offset of a record that is passed over so many times more */
-    int overlook_times;
+    int64_t overlooked;                 /* offset of a record that is passed over so many times more, after so many deliveries */
+    int overlook_times, overlook_after;
 } hv_scripted_partition;
 
 typedef struct hv_scripted_hub_state {

@@ -59,8 +59,9 @@ int64_t hv_scripted_append(hv_source *source, const char *hub, int32_t partition
 void hv_scripted_skip(hv_source *source, const char *hub, int32_t partition, int64_t offsets);
 void hv_scripted_expire(hv_source *source, const char *hub, int32_t partition, int64_t new_low);
 void hv_scripted_compact(hv_source *source, const char *hub, int32_t partition, int64_t offset);        /* this one event is gone */
-/* The event at this offset is passed over so many times, as by a client with a mistake, and delivered from then on. */
-void hv_scripted_overlook(hv_source *source, const char *hub, int32_t partition, int64_t offset, int times);
+/* The event at this offset is delivered so many times, then passed over so many times, as by a client with a mistake, and delivered from
+ * then on. */
+void hv_scripted_overlook(hv_source *source, const char *hub, int32_t partition, int64_t offset, int delivered_first, int times);
 void hv_scripted_truncate(hv_source *source, const char *hub, int32_t partition, int64_t new_high);
 void hv_scripted_delete(hv_source *source, const char *hub);
 void hv_scripted_policy(hv_source *source, const char *hub, hv_source_hub_policy policy);

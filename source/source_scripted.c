@@ -212,6 +212,10 @@ find_record(hv_scripted_partition *partition, int64_t offset)
 
     if (record == NULL || partition->overlook_times == 0 || hv_scripted_record_event(record)->offset != partition->overlooked)
         return record;
+    if (partition->overlook_after > 0) {
+        partition->overlook_after--;
+        return record;
+    }
     partition->overlook_times--;
     return hv_scripted_log_find(&partition->log, partition->overlooked + 1);
 }

@@ -95,7 +95,7 @@ START_TEST(an_event_that_the_client_passes_over_is_captured_all_the_same_and_tol
     static const int64_t passed_over[] = {0, 13, 19};       /* the first, one in the middle, and the last, behind which comes the end */
 
     rig_produce(r, 1, 0, 20);
-    hv_scripted_overlook(r->source, RIG_HUB, 0, passed_over[_i], 1);
+    hv_scripted_overlook(r->source, RIG_HUB, 0, passed_over[_i], 0, 1);
     run_ok();
     rig_check_all_captured(r);
     ck_assert_int_eq(rig_position(r, 1, 0), 20);
@@ -112,7 +112,7 @@ START_TEST(an_event_that_is_passed_over_beside_a_true_hole_is_found_too)
     for (int i = 0; i < 20; i++) {
         rig_skip(r, 1, 0, 1, 'x');
         rig_produce(r, 1, 0, 2);
-        hv_scripted_overlook(r->source, RIG_HUB, 0, 100 + 3 * i + 1, 1);
+        hv_scripted_overlook(r->source, RIG_HUB, 0, 100 + 3 * i + 1, 0, 1);
         run_ok();
         rig_check_all_captured(r);
     }
@@ -128,6 +128,17 @@ count_assignments(hv_source *source, const hv_source_assignment *wanted, size_t 
     assignments++;
     return real_ops->assign(source, wanted, count, err);
 }
+
+START_TEST(an_event_that_the_first_look_has_shown_is_not_lost_by_the_second)
+{
+    rig_produce(r, 1, 0, 10);
+    rig_skip(r, 1, 0, 1, 'x');
+    rig_produce(r, 1, 0, 5);
+    hv_scripted_overlook(r->source, RIG_HUB, 0, 11, 1, 1);  /* it was what made the hole known */
+    run_ok();
+    rig_check_all_captured(r);
+}
+END_TEST
 
 START_TEST(holes_that_are_usual_are_not_all_read_again)
 {
@@ -447,6 +458,7 @@ main(void)
     tcase_add_test(tests, control_records_become_transaction_gaps_of_the_cut_that_follows);
     tcase_add_loop_test(tests, an_event_that_the_client_passes_over_is_captured_all_the_same_and_told, 0, 3);
     tcase_add_test(tests, an_event_that_is_passed_over_beside_a_true_hole_is_found_too);
+    tcase_add_test(tests, an_event_that_the_first_look_has_shown_is_not_lost_by_the_second);
     tcase_add_test(tests, holes_that_are_usual_are_not_all_read_again);
     tcase_add_test(tests, holes_of_a_compacted_hub_become_compaction_gaps);
     tcase_add_test(tests, events_expired_before_the_first_run_become_a_retention_gap_from_offset_0);
