@@ -2,6 +2,8 @@
  * Folders of the dir driver.
  *
  * Paths are walked part by part from the descriptor of the root, with O_NOFOLLOW, so no symbolic link below the root can lead out.
+ * A folder to which such a walk has led before is opened in one step, by openat2(2) where the kernel has it: the same folder on the
+ * same path needs no other look at the folders above. A walk costs four calls for each part, and every read of a blob needs its folder.
  *
  * Durability. A name is durable when its folder was synced after the name was there (syncing the file does not do it, fsync(2)),
  * and when the same holds for every folder above.
@@ -23,8 +25,10 @@
 
 #include <errno.h>
 #include <fcntl.h>
+#include <linux/openat2.h>
 #include <stdarg.h>
 #include <stdio.h>
+#include <sys/syscall.h>
 #include <unistd.h>
 
 #include "common/clock.h"
@@ -186,10 +190,56 @@ open_part(hv_dir *dir, int parent, const char *part, const char *name, bool make
     return HV_OK;
 }
 
-hv_rc
-hv_dir_open_folder(hv_dir *dir, const char *name, bool make, int *ret, hv_err *err)
+/* FNV-1a, never 0. Two paths of one folder could only be mistaken for each other if it had been moved from one to the other. */
+static uint64_t
+hash_of_path(const char *path)
+{
+    uint64_t hash = UINT64_C(0xcbf29ce484222325);
+
+    for (; *path != '\0'; path++)
+        hash = (hash ^ (unsigned char)*path) * UINT64_C(0x100000001b3);
+    return hash != 0 ? hash : 1;
+}
+
+static void
+note_walk(hv_dir *dir, const struct stat *st, uint64_t path)
+{
+    pthread_mutex_lock(&dir->lock);
+    note_of(dir, st)->walked = path;
+    pthread_mutex_unlock(&dir->lock);
+}
+
+static bool
+was_walked(hv_dir *dir, const struct stat *st, uint64_t path)
+{
+    pthread_mutex_lock(&dir->lock);
+    bool walked = note_of(dir, st)->walked == path;
+    pthread_mutex_unlock(&dir->lock);
+    return walked;
+}
+
+/* The folder at `path` if a walk has led there before; -1 for whatever reason, and the walk says which. */
+static int
+open_at_once(hv_dir *dir, const char *path, uint64_t hash)
+{
+    struct open_how how = {.flags = O_RDONLY | O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC,
+                           .resolve = RESOLVE_NO_SYMLINKS | RESOLVE_BENEATH};
+    struct stat st;
+    HV_AUTO(hv_dir_fd) int folder = (int)syscall(SYS_openat2, dir->root, path, &how, sizeof how);
+
+    if (folder < 0 || fstat(folder, &st) != 0 || !was_walked(dir, &st, hash))
+        return -1;
+    int ret = folder;
+    folder = -1;
+    return ret;
+}
+
+/* `name` up to its last part, as a walk; the folder is noted with the hash of that path. */
+static hv_rc
+walk(hv_dir *dir, const char *name, bool make, uint64_t hash, int *ret, hv_err *err)
 {
     char part[HV_STORAGE_PART_MAX + 1];
+    struct stat st;
     HV_AUTO(hv_dir_fd) int folder = openat(dir->root, ".", O_RDONLY | O_DIRECTORY | O_CLOEXEC);
 
     if (folder < 0)
@@ -204,8 +254,27 @@ hv_dir_open_folder(hv_dir *dir, const char *name, bool make, int *ret, hv_err *e
         hv_dir_close_fd(folder);
         folder = child;
     }
+    if (fstat(folder, &st) != 0)
+        return hv_dir_refused(err, errno, "stat the folder of '%s'", name);
+    note_walk(dir, &st, hash);
     *ret = folder;
     folder = -1;
+    return HV_OK;
+}
+
+hv_rc
+hv_dir_open_folder(hv_dir *dir, const char *name, bool make, int *ret, hv_err *err)
+{
+    char path[HV_STORAGE_NAME_SIZE];
+    size_t len = (size_t)(hv_dir_leaf(name) - name);
+
+    memcpy(path, name, len);
+    path[len > 0 ? len - 1 : 0] = '\0';         /* without the '/' */
+    uint64_t hash = hash_of_path(path);
+    int folder = len > 0 ? open_at_once(dir, path, hash) : -1;
+    if (folder < 0)
+        return walk(dir, name, make, hash, ret, err);
+    *ret = folder;
     return HV_OK;
 }
 

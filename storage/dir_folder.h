@@ -18,6 +18,7 @@ typedef struct hv_dir_note {
     dev_t dev;
     ino_t ino, parent_ino;
     bool anchored;                      /* its entry in parent_ino is durable */
+    uint64_t walked;                    /* see dir_folder.c: the path on which all entries down to this one were anchored; 0: none */
     bool settled;                       /* all its entries are durable while its change time is `changed` */
     struct timespec changed;
     int64_t seen_ms;                    /* boot clock: when `changed` had been read for the first time */

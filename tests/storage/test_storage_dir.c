@@ -305,6 +305,56 @@ START_TEST(a_change_after_everything_had_settled_is_synced_and_seen)
 }
 END_TEST
 
+/* How many folders and files are opened to look at a blob four folders deep. */
+static long
+opened_for(const char *name)
+{
+    hv_err err;
+    hv_blob_properties properties;
+
+    wrapped.only = "openat";
+    wrapped.armed = true;
+    wrapped.fail_at = -1;
+    wrapped.calls = 0;
+    ck_hv_ok(OPS->properties(STORAGE, name, &properties, &err));
+    wrapped_disarm();
+    return wrapped.calls;
+}
+
+START_TEST(a_folder_that_was_met_before_is_opened_in_one_step)
+{
+    hv_err err;
+
+    wrapped.no_openat2 = _i > 0;
+    ck_hv_ok(put_text(STORAGE, "a/b/c/d/e", "x", &err));
+    ck_assert_int_eq(opened_for("a/b/c/d/e"), _i == 0 ? 1 : 6);    /* the blob; without openat2(2) also the root and four folders */
+    hv_storage_close(HV_TAKE(STORAGE));
+    ck_hv_ok(hv_storage_dir_open(under_test.dir.path, true, &STORAGE, &err));
+    ck_assert_int_eq(opened_for("a/b/c/d/e"), 6);
+    ck_assert_int_eq(opened_for("a/b/c/d/e"), _i == 0 ? 1 : 6);
+}
+END_TEST
+
+START_TEST(a_folder_that_was_moved_is_durable_on_its_new_path_before_it_is_reported)
+{
+    hv_err err;
+    hv_blob_properties properties;
+
+    wrapped.keeps_books = true;
+    ck_hv_ok(put_text(STORAGE, "a/b/x", "x", &err));
+    ck_hv_ok(put_text(STORAGE, "z/y", "x", &err));
+    ck_hv_ok(OPS->properties(STORAGE, "a/b/x", &properties, &err));
+    int from = open(path_of("a"), O_RDONLY), to = open(path_of("z"), O_RDONLY);
+    ck_assert_int_eq(renameat(from, "b", to, "b"), 0);
+    wrapped_note_change(to);
+    close(from);
+    close(to);
+    ck_hv_ok(OPS->properties(STORAGE, "z/b/x", &properties, &err));
+    ck_assert(wrapped_is_durable(under_test.dir.path, "z/b/x"));
+    ck_hv_fails(HV_NOT_FOUND, OPS->properties(STORAGE, "a/b/x", &properties, &err));
+}
+END_TEST
+
 static long
 calls_of(const char *call, const char *prefix, size_t want)
 {
@@ -369,6 +419,8 @@ main(void)
     tcase_add_test(tests, a_put_leaves_nothing_but_the_blob);
     tcase_add_test(tests, leftovers_of_dead_processes_are_removed_but_not_those_of_living_ones);
     tcase_add_test(tests, a_blob_that_another_process_did_not_sync_is_durable_before_it_is_reported);
+    tcase_add_loop_test(tests, a_folder_that_was_met_before_is_opened_in_one_step, 0, 2);
+    tcase_add_test(tests, a_folder_that_was_moved_is_durable_on_its_new_path_before_it_is_reported);
     tcase_add_test(tests, a_change_after_everything_had_settled_is_synced_and_seen);
     tcase_add_test(tests, a_folder_at_rest_is_read_and_synced_once_and_not_for_every_page);
     tcase_add_test(tests, a_write_cut_short_or_interrupted_is_continued);

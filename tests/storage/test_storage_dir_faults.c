@@ -155,12 +155,12 @@ static const struct operation {
 } operations[] = {
     {"open", prepare_nothing, run_open, false, false, 9, {"mkdirat", "openat", "getrandom", "fsync", "realpath"}},
     {"first put", prepare_open, run_put, false, true, 16, {"openat", "mkdirat", "writev", "fsetxattr", "fchmod", "fsync", "fstat"}},
-    {"second put", prepare_blob, run_put_of_what_is_there, true, true, 10, {"openat", "writev", "fsync"}},
+    {"second put", prepare_blob, run_put_of_what_is_there, true, true, 10, {"openat2", "openat", "writev", "fsync"}},
     {"put of what is unsynced", prepare_unsynced_blob, run_put_of_what_is_there, true, true, 10, {"fsync"}},
     {"properties", prepare_unsynced_blob, run_properties, true, true, 8, {"openat", "fstat", "fsync", "fgetxattr"}},
     {"get", prepare_unsynced_blob, run_get, true, true, 6, {"openat", "fstat", "pread"}},
     {"list", prepare_unsynced_blob, run_list, true, true, 12, {"openat", "fdopendir", "readdir", "fstat", "fsync", "fstatat"}},
-    {"delete", prepare_blob, run_delete, true, false, 4, {"openat", "unlinkat", "fsync"}},
+    {"delete", prepare_blob, run_delete, true, false, 4, {"openat2", "unlinkat", "fsync"}},
 };
 enum { OPERATIONS = sizeof operations / sizeof *operations, METHODS = 3, ERRORS = 3 };
 
@@ -212,7 +212,7 @@ start(const struct operation *operation, int method)
 {
     wrapped_reset();
     wrapped.no_tmpfile = method > 0;
-    wrapped.no_link = method > 1;
+    wrapped.no_link = wrapped.no_openat2 = method > 1;
     wrapped.keeps_books = wrapped.never_syncs = true;
     dir = scratch_dir_make();
     storage = NULL;

@@ -10,6 +10,7 @@
 #include <stdlib.h>
 #include <string.h>
 #include <sys/stat.h>
+#include <sys/syscall.h>
 #include <sys/uio.h>
 #include <unistd.h>
 
@@ -175,6 +176,36 @@ __wrap_openat64(int folder, const char *path, int flags, ...)
     if (fd < 0 || !fail)
         return fd;
     close(fd);
+    errno = wrapped.error;
+    return -1;
+}
+
+/* Only openat2(2) has no function of its own in the C library. */
+long __real_syscall(long number, ...);
+long __wrap_syscall(long number, ...);
+long
+__wrap_syscall(long number, ...)
+{
+    va_list args;
+    long a[6];
+
+    va_start(args, number);
+    for (int i = 0; i < 6; i++)
+        a[i] = va_arg(args, long);
+    va_end(args);
+    if (number != SYS_openat2)
+        return __real_syscall(number, a[0], a[1], a[2], a[3], a[4], a[5]);
+    bool fail = must_fail("openat2");
+    if (fail && !wrapped.takes_effect)
+        return -1;
+    if (wrapped.no_openat2) {
+        errno = ENOSYS;
+        return -1;
+    }
+    long fd = __real_syscall(number, a[0], a[1], a[2], a[3]);
+    if (fd < 0 || !fail)
+        return fd;
+    close((int)fd);
     errno = wrapped.error;
     return -1;
 }
