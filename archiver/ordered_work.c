@@ -2,6 +2,9 @@
  * A ring of slots. Slot number n of the walk stands at n % size; `first` is the oldest one not taken back, `next` the one that the
  * next thread without work gets, `end` the one that the next push fills: first <= next <= end <= first + size.
  *
+ * Waking a thread costs more than many an item does. So the walking thread, once the ring is full, sleeps until half of it is done, and
+ * takes that half back at one go; the other half is what the threads have to do meanwhile.
+ *
  * Why it is safe: an item belongs to the walking thread until it is pushed, to one worker from the moment in which `next` passes it
  * until it is marked done, and to the walking thread again; each of these steps is made under the lock.
  */
@@ -33,6 +36,7 @@ struct hv_ordered_work {
     pthread_cond_t more, done;          /* an item to work on, or the end; the oldest item may be done */
     struct {                            /* touched only while holding `lock`, except in new and free */
         size_t first, next, end;
+        size_t awaited;                 /* the number that the walking thread waits for */
         unsigned joined;                /* threads that have taken their tools */
         bool closed;
     } locked;
@@ -64,12 +68,13 @@ run(void *arg)
             must(pthread_cond_wait(&ordered->more, &ordered->lock));
         if (ordered->locked.closed)
             break;
-        slot *mine = slot_at(ordered, ordered->locked.next++);
+        size_t number = ordered->locked.next++;
+        slot *mine = slot_at(ordered, number);
         must(pthread_mutex_unlock(&ordered->lock));
         mine->rc = config->work(config->arg, tools, mine->item, &mine->err);
         must(pthread_mutex_lock(&ordered->lock));
         mine->done = true;
-        if (mine == slot_at(ordered, ordered->locked.first))
+        if (number == ordered->locked.awaited)
             must(pthread_cond_signal(&ordered->done));
     }
     must(pthread_mutex_unlock(&ordered->lock));
@@ -131,6 +136,18 @@ keep_failure(hv_ordered_work *ordered, hv_rc rc, const hv_err *err)
     ordered->failure = *err;
 }
 
+static void
+await(hv_ordered_work *ordered, size_t number)
+{
+    const slot *awaited = slot_at(ordered, number);
+
+    must(pthread_mutex_lock(&ordered->lock));
+    ordered->locked.awaited = number;
+    while (!awaited->done)
+        must(pthread_cond_wait(&ordered->done, &ordered->lock));
+    must(pthread_mutex_unlock(&ordered->lock));
+}
+
 /* The oldest item, once it is done. */
 static void
 take_one(hv_ordered_work *ordered)
@@ -139,10 +156,7 @@ take_one(hv_ordered_work *ordered)
     slot *oldest = slot_at(ordered, ordered->locked.first);     /* only this thread moves it */
     hv_err err;
 
-    must(pthread_mutex_lock(&ordered->lock));
-    while (!oldest->done)
-        must(pthread_cond_wait(&ordered->done, &ordered->lock));
-    must(pthread_mutex_unlock(&ordered->lock));
+    await(ordered, ordered->locked.first);
     keep_failure(ordered, oldest->rc, &oldest->err);
     if (ordered->failed == HV_OK)
         keep_failure(ordered, config->take(config->arg, oldest->item, &err), &err);
@@ -151,6 +165,16 @@ take_one(hv_ordered_work *ordered)
     must(pthread_mutex_lock(&ordered->lock));
     ordered->locked.first++;
     must(pthread_mutex_unlock(&ordered->lock));
+}
+
+static void
+take_half(hv_ordered_work *ordered)
+{
+    size_t count = (ordered->size + 1) / 2;
+
+    await(ordered, ordered->locked.first + count - 1);
+    for (size_t i = 0; i < count && ordered->failed == HV_OK; i++)
+        take_one(ordered);
 }
 
 static bool
@@ -174,7 +198,7 @@ hv_rc
 hv_ordered_work_push(hv_ordered_work *ordered, void *item, hv_err *err)
 {
     if (ordered->failed == HV_OK && is_out(ordered, ordered->size))
-        take_one(ordered);
+        take_half(ordered);
     if (ordered->failed != HV_OK) {
         ordered->config.drop(item);
         return report(ordered, err);

@@ -19,7 +19,7 @@
 #include "common/array.h"
 
 enum {
-    WINDOW = 256,                       /* cuts per thread read ahead of the recording: a batch, so that reading goes on while one is written */
+    WINDOW = 512,                       /* cuts per thread ahead of the recording: half of them is a batch, so that reading goes on while one is written */
     BATCH_CUTS = 512,
     BATCH_BLOCKS = 1 << 16,             /* of all cuts of a batch: some ten megabytes */
 };

@@ -14,8 +14,11 @@
  *   was visible before it. It still covers everything as long as nothing changed since, which the change time of the folder
  *   tells, if a change after the sync cannot have got the same time. File systems with hard links count time in steps of 1 s or
  *   less, so that is impossible if the sync began SETTLE_MS after this change time had been read. Both instants are read from our
- *   own boot clock, so a server with another clock does no harm. Until then every call syncs again; that is the price in a folder
+ *   own boot clock, so a server with another clock does no harm. Until then every listing syncs again; that is the price in a folder
  *   just written to.
+ * - Older: where link() and rename() set the change times of file and folder at once and by one clock, as Linux's local file systems
+ *   do, an entry is older than the last change of its folder if the file has not been changed since before that. One sync after that change
+ *   covers it, for as long as the folder has not changed again.
  *
  * An fsync() that failed may succeed when called again although the bytes are lost (PostgreSQL wiki, "Fsync Errors"). For a file we
  * never ask twice: a new try writes a new file. For folders the second answer can be trusted, because ext4, XFS and btrfs shut
@@ -25,10 +28,12 @@
 
 #include <errno.h>
 #include <fcntl.h>
+#include <linux/magic.h>
 #include <linux/openat2.h>
 #include <stdarg.h>
 #include <stdio.h>
 #include <sys/syscall.h>
+#include <sys/vfs.h>
 #include <unistd.h>
 
 #include "common/clock.h"
@@ -278,6 +283,12 @@ hv_dir_open_folder(hv_dir *dir, const char *name, bool make, int *ret, hv_err *e
     return HV_OK;
 }
 
+static bool
+is_same_time(const struct timespec *one, const struct timespec *other)
+{
+    return one->tv_sec == other->tv_sec && one->tv_nsec == other->tv_nsec;
+}
+
 hv_rc
 hv_dir_settle(hv_dir *dir, int folder, struct stat *st, bool *settled, hv_err *err)
 {
@@ -287,11 +298,11 @@ hv_dir_settle(hv_dir *dir, int folder, struct stat *st, bool *settled, hv_err *e
         return hv_dir_refused(err, errno, "stat a folder of '%s'", dir->location);
     pthread_mutex_lock(&dir->lock);
     hv_dir_note *note = note_of(dir, st);
-    bool known = note->seen_ms != 0 && note->changed.tv_sec == st->st_ctim.tv_sec && note->changed.tv_nsec == st->st_ctim.tv_nsec;
+    bool known = note->seen_ms != 0 && is_same_time(&note->changed, &st->st_ctim);
     if (!known) {
         note->changed = st->st_ctim;
         note->seen_ms = hv_clock_boot_ms();
-        note->settled = false;
+        note->synced = note->settled = false;
     }
     *settled = note->settled;
     bool ripe = known && before_ms - note->seen_ms >= SETTLE_MS;
@@ -301,12 +312,52 @@ hv_dir_settle(hv_dir *dir, int folder, struct stat *st, bool *settled, hv_err *e
 
     if (hv_dir_fsync(folder) != 0)
         return hv_dir_refused(err, errno, "sync a folder of '%s'", dir->location);
-    if (!ripe)
-        return HV_OK;
     pthread_mutex_lock(&dir->lock);
     note = note_of(dir, st);
-    if (note->changed.tv_sec == st->st_ctim.tv_sec && note->changed.tv_nsec == st->st_ctim.tv_nsec)
-        *settled = note->settled = true;
+    if (is_same_time(&note->changed, &st->st_ctim)) {
+        note->synced = true;
+        *settled = note->settled = ripe;
+    }
     pthread_mutex_unlock(&dir->lock);
     return HV_OK;
+}
+
+hv_rc
+hv_dir_know_file_system(hv_dir *dir, hv_err *err)
+{
+    static const long known[] = {EXT4_SUPER_MAGIC, XFS_SUPER_MAGIC, BTRFS_SUPER_MAGIC, F2FS_SUPER_MAGIC, TMPFS_MAGIC};
+    struct statfs fs;
+    struct stat st;
+
+    if (fstatfs(dir->root, &fs) != 0 || fstat(dir->root, &st) != 0)
+        return hv_dir_refused(err, errno, "stat '%s'", dir->location);
+    dir->device = st.st_dev;
+    for (size_t i = 0; i < sizeof known / sizeof *known; i++)
+        dir->links_set_times |= (long)fs.f_type == known[i];
+    return HV_OK;
+}
+
+/* Whether the file got its entry before the folder changed last, and the folder was synced after that. */
+static bool
+is_covered(hv_dir *dir, const struct stat *folder, const struct stat *file)
+{
+    bool older = file->st_ctim.tv_sec < folder->st_ctim.tv_sec ||
+                 (file->st_ctim.tv_sec == folder->st_ctim.tv_sec && file->st_ctim.tv_nsec < folder->st_ctim.tv_nsec);
+
+    pthread_mutex_lock(&dir->lock);
+    const hv_dir_note *note = note_of(dir, folder);
+    bool covered = older && note->synced && folder->st_dev == dir->device && is_same_time(&note->changed, &folder->st_ctim);
+    pthread_mutex_unlock(&dir->lock);
+    return covered;
+}
+
+hv_rc
+hv_dir_settle_entry(hv_dir *dir, int folder, const struct stat *file, hv_err *err)
+{
+    struct stat st;
+    bool settled;
+
+    if (fstat(folder, &st) != 0)
+        return hv_dir_refused(err, errno, "stat a folder of '%s'", dir->location);
+    return dir->links_set_times && is_covered(dir, &st, file) ? HV_OK : hv_dir_settle(dir, folder, &st, &settled, err);
 }

@@ -19,6 +19,7 @@ typedef struct hv_dir_note {
     ino_t ino, parent_ino;
     bool anchored;                      /* its entry in parent_ino is durable */
     uint64_t walked;                    /* see dir_folder.c: the path on which all entries down to this one were anchored; 0: none */
+    bool synced;                        /* entries that were there when its change time became `changed` are durable */
     bool settled;                       /* all its entries are durable while its change time is `changed` */
     struct timespec changed;
     int64_t seen_ms;                    /* boot clock: when `changed` had been read for the first time */
@@ -32,6 +33,8 @@ typedef struct hv_dir {
     hv_storage base;
     int root;
     char *location;                     /* "dir:" and the path */
+    bool links_set_times;               /* the file system of the root: dir_folder.c, "older"; set when opened */
+    dev_t device;                       /* of the root */
     pthread_mutex_t lock;
     struct {                            /* touched only while holding `lock`, except in open and close */
         hv_dir_note *notes;             /* HV_DIR_NOTES of them, by device and inode */
@@ -80,6 +83,12 @@ const char *hv_dir_leaf(const char *name);
  * *settled says whether its entries can still change without a change of st_ctim: if true, they cannot.
  */
 hv_rc hv_dir_settle(hv_dir *dir, int folder, struct stat *st, bool *settled, hv_err *err) HV_MUST_USE;
+
+/* The root is open: whether an entry of a file can be told to be older than a change of its folder. */
+hv_rc hv_dir_know_file_system(hv_dir *dir, hv_err *err) HV_MUST_USE;
+
+/* The entry of that file in that folder is durable on HV_OK. */
+hv_rc hv_dir_settle_entry(hv_dir *dir, int folder, const struct stat *file, hv_err *err) HV_MUST_USE;
 
 /* dir_put.c: finds out, once, how this file system creates without clobbering, and removes what dead processes left. */
 hv_rc hv_dir_prepare(hv_dir *dir, hv_err *err) HV_MUST_USE;

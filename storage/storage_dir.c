@@ -110,14 +110,13 @@ dir_properties(hv_storage *storage, const char *name, hv_blob_properties *ret, h
     HV_AUTO(hv_dir_fd) int folder = -1;
     HV_AUTO(hv_dir_fd) int fd = -1;
     hv_blob_attributes attributes = {.has_sha256 = false};
-    struct stat st, folder_st;
-    bool settled;
+    struct stat st;
 
     hv_rc rc = hv_storage_name_check(name, err);
     if (rc == HV_OK)
         rc = open_blob((hv_dir *)storage, name, &folder, &fd, &st, err);
     if (rc == HV_OK)
-        rc = hv_dir_settle((hv_dir *)storage, folder, &folder_st, &settled, err);
+        rc = hv_dir_settle_entry((hv_dir *)storage, folder, &st, err);
     if (rc == HV_OK)
         rc = get_attribute(fd, HV_DIR_ATTRIBUTE_SHA256, attributes.sha256, sizeof attributes.sha256, &attributes.has_sha256, name,
                            err);
@@ -274,6 +273,8 @@ hv_storage_dir_open(const char *path, bool create, hv_storage **ret, hv_err *err
         rc = hv_dir_new(&dir, err);
     if (rc == HV_OK)
         rc = open_root(dir, path, err);
+    if (rc == HV_OK)
+        rc = hv_dir_know_file_system(dir, err);
     if (rc == HV_OK && create)
         rc = sync_parent(dir->root, path, err);
     if (rc == HV_OK && create)

@@ -356,6 +356,85 @@ START_TEST(a_folder_that_was_moved_is_durable_on_its_new_path_before_it_is_repor
 END_TEST
 
 static long
+syncs_for(const char *name)
+{
+    hv_err err;
+    hv_blob_properties properties;
+
+    wrapped.only = "fsync";
+    wrapped.armed = true;
+    wrapped.fail_at = -1;
+    wrapped.calls = 0;
+    ck_hv_ok(OPS->properties(STORAGE, name, &properties, &err));
+    wrapped_disarm();
+    return wrapped.calls;
+}
+
+START_TEST(entries_older_than_the_last_change_of_a_folder_cost_one_sync_together)
+{
+    hv_err err;
+
+    for (int i = 0; i < 5; i++) {
+        char name[32];
+        (void)snprintf(name, sizeof name, "a/%d", i);
+        ck_hv_ok(put_text(STORAGE, name, "x", &err));
+        (void)usleep(20000);            /* more than the clock of any local file system needs for a step */
+    }
+    hv_storage_close(HV_TAKE(STORAGE));
+    ck_hv_ok(hv_storage_dir_open(under_test.dir.path, true, &STORAGE, &err));
+    ck_assert_int_ge(syncs_for("a/1"), 1);
+    ck_assert_int_eq(syncs_for("a/0"), 0);
+    ck_assert_int_eq(syncs_for("a/3"), 0);
+    ck_assert_int_eq(syncs_for("a/4"), 1);                  /* as young as the folder: as if it had come after the sync */
+    ck_hv_ok(put_text(STORAGE, "a/5", "x", &err));
+    ck_assert_int_eq(syncs_for("a/3"), 1);                  /* the folder has changed */
+    ck_assert_int_eq(syncs_for("a/4"), 0);
+}
+END_TEST
+
+START_TEST(a_sync_that_failed_covers_no_entry)
+{
+    hv_err err;
+    hv_blob_properties properties;
+
+    wrapped.keeps_books = true;
+    ck_assert_int_eq(mkdir(path_of("a"), 0700), 0);
+    write_file_unsynced("a/x", "x");
+    (void)usleep(20000);
+    write_file_unsynced("a/y", "x");
+    ck_hv_fails(HV_NOT_FOUND, OPS->properties(STORAGE, "a/z", &properties, &err));      /* the folder itself is durable now */
+    wrapped.only = "fsync";
+    wrapped.fail_at = wrapped.calls = 0;
+    wrapped.error = EIO;
+    wrapped.armed = true;
+    ck_hv_fails(HV_IO, OPS->properties(STORAGE, "a/x", &properties, &err));
+    wrapped_disarm();
+    ck_assert_str_eq(wrapped.failed_call, "fsync");
+    ck_hv_ok(OPS->properties(STORAGE, "a/x", &properties, &err));
+    ck_assert(wrapped_is_durable(under_test.dir.path, "a/x"));
+}
+END_TEST
+
+START_TEST(an_entry_made_after_the_sync_in_the_same_step_of_the_clock_is_synced)
+{
+    hv_err err;
+    hv_blob_properties properties;
+
+    wrapped.keeps_books = wrapped.coarse_times = true;
+    ck_hv_ok(put_text(STORAGE, "a/x", "x", &err));
+    ck_hv_ok(OPS->properties(STORAGE, "a/x", &properties, &err));
+    for (int i = 0; i < 3; i++) {
+        char name[32];
+        (void)snprintf(name, sizeof name, "a/%d", i);
+        write_file_unsynced(name, "x");
+        ck_assert(!wrapped_is_durable(under_test.dir.path, name));
+        ck_hv_ok(OPS->properties(STORAGE, name, &properties, &err));
+        ck_assert(wrapped_is_durable(under_test.dir.path, name));
+    }
+}
+END_TEST
+
+static long
 calls_of(const char *call, const char *prefix, size_t want)
 {
     wrapped.only = call;
@@ -421,6 +500,9 @@ main(void)
     tcase_add_test(tests, a_blob_that_another_process_did_not_sync_is_durable_before_it_is_reported);
     tcase_add_loop_test(tests, a_folder_that_was_met_before_is_opened_in_one_step, 0, 2);
     tcase_add_test(tests, a_folder_that_was_moved_is_durable_on_its_new_path_before_it_is_reported);
+    tcase_add_test(tests, entries_older_than_the_last_change_of_a_folder_cost_one_sync_together);
+    tcase_add_test(tests, a_sync_that_failed_covers_no_entry);
+    tcase_add_test(tests, an_entry_made_after_the_sync_in_the_same_step_of_the_clock_is_synced);
     tcase_add_test(tests, a_change_after_everything_had_settled_is_synced_and_seen);
     tcase_add_test(tests, a_folder_at_rest_is_read_and_synced_once_and_not_for_every_page);
     tcase_add_test(tests, a_write_cut_short_or_interrupted_is_continued);

@@ -356,7 +356,7 @@ int __wrap_fstat64(int fd, struct stat *st);
 int
 __wrap_fstat64(int fd, struct stat *st)
 {
-    WRAPPED(int, "fstat", false, 0, __real_fstat64(fd, st), -1, NOTHING);
+    WRAPPED(int, "fstat", false, 0, __real_fstat64(fd, st), -1, if (wrapped.coarse_times) st->st_ctim.tv_nsec = 0);
 }
 
 int __wrap_fstatat64(int folder, const char *path, struct stat *st, int flags);

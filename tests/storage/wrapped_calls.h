@@ -20,6 +20,7 @@ typedef struct wrapped_calls {
     int error;
     const char *only;                   /* count calls of this name only; NULL: all of them */
 
+    bool coarse_times;                  /* the file system counts times in seconds */
     bool keeps_books;                   /* see wrapped_is_durable() */
     int64_t clock_ahead_ms;             /* added to hv_clock_boot_ms() */
     bool never_syncs;                   /* for speed */
