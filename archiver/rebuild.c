@@ -19,7 +19,8 @@
 #include "common/array.h"
 
 enum {
-    WINDOW = 512,                       /* cuts per thread ahead of the recording: half of them is a batch, so that reading goes on while one is written */
+    READERS = 8,                        /* threads, if not said: they wait for the store more than they compute */
+    AHEAD = 1024,                       /* cuts ahead of the recording: half of them is a batch, so that reading goes on while one is written */
     BATCH_CUTS = 512,
     BATCH_BLOCKS = 1 << 16,             /* of all cuts of a batch: some ten megabytes */
 };
@@ -474,7 +475,8 @@ static hv_rc
 rebuild_all(rebuild *r, hv_err *err)
 {
     hv_vault_visitor visitor = {.arg = r, .cut = walk_cut, .incarnation = walk_incarnation, .foreign = walk_foreign};
-    hv_ordered_work_config readers = {.threads = r->config->threads, .window_per_thread = WINDOW, .work = read_item,
+    unsigned threads = r->config->threads != 0 ? r->config->threads : READERS;
+    hv_ordered_work_config readers = {.threads = threads, .window_per_thread = AHEAD / threads + 1, .work = read_item,
         .take = take_item, .drop = item_free, .arg = r};
 
     hv_rc rc = note_known(r, err);

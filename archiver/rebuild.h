@@ -26,7 +26,7 @@ typedef struct hv_rebuild_config {
     hv_storage *storage;                /* borrowed, as is the index */
     const char *vault;
     hv_index *index;                    /* empty, or with a part of the vault in it: that part is compared, not overwritten */
-    unsigned threads;                   /* 0: one per core */
+    unsigned threads;                   /* that read; 0: 8 */
     /* What keeps the index from being whole. All four are called by the thread that called hv_rebuild(); each may be NULL. */
     void (*problem)(void *arg, const hv_partition *partition, const hv_err *err);       /* partition NULL: of none */
     void (*progress)(void *arg, const hv_rebuild_facts *so_far);                        /* often; must be quick */
