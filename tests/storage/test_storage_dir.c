@@ -1,9 +1,11 @@
 /* What only the dir driver has: files and their modes, links, leftovers, other processes that write to the same folder. */
 #include <errno.h>
 #include <fcntl.h>
+#include <linux/openat2.h>
 #include <stdio.h>
 #include <sys/file.h>
 #include <sys/stat.h>
+#include <sys/syscall.h>
 #include <sys/xattr.h>
 #include <unistd.h>
 
@@ -321,17 +323,30 @@ opened_for(const char *name)
     return wrapped.calls;
 }
 
+/* Older kernels, some containers and valgrind do not. */
+static bool
+machine_has_openat2(void)
+{
+    struct open_how how = {.flags = O_RDONLY | O_DIRECTORY | O_CLOEXEC};
+    int fd = (int)syscall(SYS_openat2, AT_FDCWD, under_test.dir.path, &how, sizeof how);
+
+    if (fd >= 0)
+        close(fd);
+    return fd >= 0;
+}
+
 START_TEST(a_folder_that_was_met_before_is_opened_in_one_step)
 {
     hv_err err;
+    long again = _i == 0 && machine_has_openat2() ? 1 : 6;  /* the blob; without openat2(2) also the root and four folders */
 
     wrapped.no_openat2 = _i > 0;
     ck_hv_ok(put_text(STORAGE, "a/b/c/d/e", "x", &err));
-    ck_assert_int_eq(opened_for("a/b/c/d/e"), _i == 0 ? 1 : 6);    /* the blob; without openat2(2) also the root and four folders */
+    ck_assert_int_eq(opened_for("a/b/c/d/e"), again);
     hv_storage_close(HV_TAKE(STORAGE));
     ck_hv_ok(hv_storage_dir_open(under_test.dir.path, true, &STORAGE, &err));
     ck_assert_int_eq(opened_for("a/b/c/d/e"), 6);
-    ck_assert_int_eq(opened_for("a/b/c/d/e"), _i == 0 ? 1 : 6);
+    ck_assert_int_eq(opened_for("a/b/c/d/e"), again);
 }
 END_TEST
 
