@@ -16,12 +16,10 @@ grow_hub(hv_scripted_hub_state *hub, int32_t partitions)
 }
 
 void
-hv_scripted_hub(hv_source *source, const char *name, int32_t partitions, const char *identity)
+hv_scripted_set_hub(hv_scripted *s, const char *name, int32_t partitions, const char *identity)
 {
-    hv_scripted *s = hv_scripted_of(source);
-
-    hv_scripted_lock(s);
     hv_scripted_hub_state *hub = hv_scripted_find_hub(s, name);
+
     if (hub == NULL) {
         hub = hv_scripted_never_null(calloc(1, sizeof *hub));
         assert(strlen(name) < sizeof hub->facts.name);
@@ -35,6 +33,15 @@ hv_scripted_hub(hv_source *source, const char *name, int32_t partitions, const c
     assert(strlen(identity) < sizeof hub->facts.identity);
     (void)snprintf(hub->facts.identity, sizeof hub->facts.identity, "%s", identity);
     grow_hub(hub, partitions);
+}
+
+void
+hv_scripted_hub(hv_source *source, const char *name, int32_t partitions, const char *identity)
+{
+    hv_scripted *s = hv_scripted_of(source);
+
+    hv_scripted_lock(s);
+    hv_scripted_set_hub(s, name, partitions, identity);
     hv_scripted_unlock_changed(s);
 }
 

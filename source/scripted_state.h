@@ -61,6 +61,8 @@ void hv_scripted_unlock_changed(hv_scripted *s);
 hv_scripted_hub_state *hv_scripted_find_hub(hv_scripted *s, const char *name);
 hv_scripted_partition *hv_scripted_find_partition(hv_scripted *s, const char *name, int32_t partition);
 void hv_scripted_empty_hub(hv_scripted_hub_state *hub);
+/* As hv_scripted_hub(). */
+void hv_scripted_set_hub(hv_scripted *s, const char *name, int32_t partitions, const char *identity);
 
 /* Ends the process where memory ends. */
 void *hv_scripted_never_null(void *memory);

@@ -71,8 +71,7 @@ crew_stop(crew *c, int who, hv_err *err)
 void
 crew_produce(crew *c, int32_t partition, int count)
 {
-    for (int i = 0; i < CREW; i++)
-        rig_produce(c->rigs[i], 1, partition, count);
+    rig_produce_everywhere(c->rigs, CREW, 1, partition, count);
 }
 
 hv_archiver_totals

@@ -8,7 +8,7 @@
 #include "tests/archiver/gate_storage.h"
 #include "tests/archiver/rig.h"
 
-enum { CREW = 3, CREW_WAIT_MS = 20000 };
+enum { CREW = 3, CREW_WAIT_MS = 60000 };
 
 typedef struct crew {
     rig *rigs[CREW];

@@ -1,5 +1,7 @@
 #include "tests/archiver/rig.h"
 
+#include "source/scripted_state.h"
+
 #include <pthread.h>
 #include <stdio.h>
 #include <unistd.h>
@@ -144,6 +146,63 @@ rig_produce(rig *r, uint32_t incarnation, int32_t partition, int count)
         ck_assert_int_lt(log->end, RIG_OFFSETS);
         log->what[log->end++] = 'e';
     }
+}
+
+/* Nobody sees anything of the sources until unlock_all(). */
+static void
+lock_all(rig *const *rigs, int rig_count)
+{
+    for (int r = 0; r < rig_count; r++)
+        hv_scripted_lock(hv_scripted_of(rigs[r]->source));
+}
+
+static void
+unlock_all(rig *const *rigs, int rig_count)
+{
+    for (int r = 0; r < rig_count; r++)
+        hv_scripted_unlock_changed(hv_scripted_of(rigs[r]->source));
+}
+
+static void
+append_locked(rig *r, uint32_t incarnation, int32_t partition)
+{
+    rig_log *log = &r->log[incarnation - 1][partition];
+    hv_scripted_partition *there = hv_scripted_find_partition(hv_scripted_of(r->source), RIG_HUB, partition);
+    made_event made;
+
+    ck_assert_ptr_nonnull(there);
+    make_event(&made, log->salt, partition, log->end);
+    ck_assert_int_eq(hv_scripted_log_append(&there->log, &made.event), log->end);
+    ck_assert_int_lt(log->end, RIG_OFFSETS);
+    log->what[log->end++] = 'e';
+}
+
+void
+rig_produce_everywhere(rig *const *rigs, int rig_count, uint32_t incarnation, int32_t partition, int count)
+{
+    for (int i = 0; i < count; i++) {
+        lock_all(rigs, rig_count);
+        for (int r = 0; r < rig_count; r++)
+            append_locked(rigs[r], incarnation, partition);
+        unlock_all(rigs, rig_count);
+    }
+}
+
+void
+rig_recreate_everywhere(rig *const *rigs, int rig_count, int32_t partitions, const char *identity, int count)
+{
+    lock_all(rigs, rig_count);
+    for (int r = 0; r < rig_count; r++) {
+        hv_scripted_set_hub(hv_scripted_of(rigs[r]->source), RIG_HUB, partitions, identity);
+        for (int32_t p = 0; p < partitions; p++) {
+            rigs[r]->log[1][p].salt = 2;
+            for (int i = 0; i < count + p; i++)
+                append_locked(rigs[r], 2, p);
+            rig_mark(rigs[r], 1, p, 0, rigs[r]->log[0][p].end, 0);          /* may be sealed yet, or gone */
+            rigs[r]->log[0][p].end = RIG_OFFSETS;
+        }
+    }
+    unlock_all(rigs, rig_count);
 }
 
 void

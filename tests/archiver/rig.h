@@ -49,6 +49,11 @@ void rig_reopen_index(rig *r);
 
 /* `count` events of incarnation 1.., to a partition of RIG_HUB. */
 void rig_produce(rig *r, uint32_t incarnation, int32_t partition, int count);
+/* One after the other, each at the same instant in all of them: a source that is behind what another one has led into the store would look
+ * like a hub that lost its end. */
+void rig_produce_everywhere(rig *const *rigs, int rig_count, uint32_t incarnation, int32_t partition, int count);
+/* The hub is deleted and created again, as its incarnation 2 with `count` events in partition 0, and one more in each further one. */
+void rig_recreate_everywhere(rig *const *rigs, int rig_count, int32_t partitions, const char *identity, int count);
 /* Offsets that will hold nothing. */
 void rig_skip(rig *r, uint32_t incarnation, int32_t partition, int count, char what);
 void rig_mark(rig *r, uint32_t incarnation, int32_t partition, int64_t first, int64_t end, char what);

@@ -362,20 +362,6 @@ START_TEST(a_store_that_is_out_of_reach_delays_admission_and_nothing_is_put_blin
 }
 END_TEST
 
-static void
-recreate(int64_t partitions)
-{
-    for (int i = 0; i < CREW; i++) {
-        hv_scripted_hub(c->rigs[i]->source, RIG_HUB, (int32_t)partitions, "topic-2");
-        for (int32_t p = 0; p < partitions; p++) {
-            c->rigs[i]->log[1][p].salt = 2;
-            rig_produce(c->rigs[i], 2, p, 30 + p);
-            rig_mark(c->rigs[i], 1, p, 0, c->rigs[i]->log[0][p].end, 0);        /* may be sealed yet, or gone */
-            c->rigs[i]->log[0][p].end = RIG_OFFSETS;
-        }
-    }
-}
-
 START_TEST(a_hub_that_is_created_anew_while_two_own_parts_of_it_gets_one_new_incarnation)
 {
     hv_incarnation_record record;
@@ -392,13 +378,12 @@ START_TEST(a_hub_that_is_created_anew_while_two_own_parts_of_it_gets_one_new_inc
     crew_wait_position(c, A, 1, 0, 20);
     crew_wait_position(c, A, 1, 1, 20);
     crew_wait_position(c, B, 1, 2, 20);
-    recreate(3);
+    rig_recreate_everywhere(c->rigs, CREW, 3, "topic-2", 30);
     for (int p = 0; p < 3; p++)
         crew_wait_position(c, p < 2 ? A : B, 2, p, 30 + p);
     crew_take_back(c, A, 20000);
     hv_scripted_assign(c->memberships[B], RIG_HUB, 0, 1);
-    for (int i = 0; i < CREW; i++)
-        rig_produce(c->rigs[i], 2, 0, 11);
+    rig_produce_everywhere(c->rigs, CREW, 2, 0, 11);
     crew_wait_position(c, B, 2, 0, 41);
     for (int p = 0; p < 3; p++) {
         crew_wait_position(c, C, 1, p, 20);

@@ -348,7 +348,7 @@ START_TEST(promised_events_that_only_memory_has_go_into_the_siblings)
     hv_err err;
 
     produce_to_both(0, 60);
-    b->config.max_age_ms = 5000;
+    b->config.max_age_ms = 10000;
     hv_archiver *of_b = start(b);
     wait_until_read(of_b, 60);
     leave_an_incomplete_cut();
