@@ -16,9 +16,10 @@
  *   less, so that is impossible if the sync began SETTLE_MS after this change time had been read. Both instants are read from our
  *   own boot clock, so a server with another clock does no harm. Until then every listing syncs again; that is the price in a folder
  *   just written to.
- * - Older: where link() and rename() set the change times of file and folder at once and by one clock, as Linux's local file systems
- *   do, an entry is older than the last change of its folder if the file has not been changed since before that. One sync after that change
- *   covers it, for as long as the folder has not changed again.
+ * - Older: Linux's local file systems set the change time of a file when it gets an entry, by the clock of the folder's own change time
+ *   and while the folder is locked against other changes. So a file whose time is less than that of its folder had its entry before the folder
+ *   changed last, or by that very change. One sync after it covers the entry, for as long as the folder has not changed again; where
+ *   both times are equal the clock may not have moved on since the sync, and nothing is concluded.
  *
  * An fsync() that failed may succeed when called again although the bytes are lost (PostgreSQL wiki, "Fsync Errors"). For a file we
  * never ask twice: a new try writes a new file. For folders the second answer can be trusted, because ext4, XFS and btrfs shut

@@ -81,7 +81,7 @@ dir_get_range(hv_storage *storage, const char *name, uint64_t position, size_t l
         rc = open_blob((hv_dir *)storage, name, &folder, &fd, &st, err);
     if (rc != HV_OK)
         return rc;
-    /* The kernel would read on behind a small piece (mm/readahead.c: four times as much), which nobody wants: a rebuild reads fronts. */
+    /* The kernel would read on behind a small piece, which nobody wants: a rebuild reads fronts (posix_fadvise(2)). */
     if (len <= SMALL_PIECE)
         (void)posix_fadvise(fd, 0, 0, POSIX_FADV_RANDOM);
     uint64_t size = (uint64_t)st.st_size, left = position < size ? size - position : 0;

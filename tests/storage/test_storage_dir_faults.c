@@ -153,7 +153,7 @@ static const struct operation {
     long calls_min;
     const char *reaches[8];             /* among others */
 } operations[] = {
-    {"open", prepare_nothing, run_open, false, false, 9, {"mkdirat", "openat", "getrandom", "fsync", "realpath"}},
+    {"open", prepare_nothing, run_open, false, false, 9, {"mkdirat", "openat", "getrandom", "fsync", "realpath", "fstatfs"}},
     {"first put", prepare_open, run_put, false, true, 16, {"openat", "mkdirat", "writev", "fsetxattr", "fchmod", "fsync", "fstat"}},
     {"second put", prepare_blob, run_put_of_what_is_there, true, true, 10, {"openat2", "openat", "writev", "fsync"}},
     {"put of what is unsynced", prepare_unsynced_blob, run_put_of_what_is_there, true, true, 10, {"fsync"}},

@@ -12,6 +12,7 @@
 #include <sys/stat.h>
 #include <sys/syscall.h>
 #include <sys/uio.h>
+#include <sys/vfs.h>
 #include <unistd.h>
 
 #include "tests/harness/oom.h"
@@ -178,6 +179,14 @@ __wrap_openat64(int folder, const char *path, int flags, ...)
     close(fd);
     errno = wrapped.error;
     return -1;
+}
+
+int __real_fstatfs64(int fd, struct statfs *fs);
+int __wrap_fstatfs64(int fd, struct statfs *fs);
+int
+__wrap_fstatfs64(int fd, struct statfs *fs)
+{
+    WRAPPED(int, "fstatfs", false, 0, __real_fstatfs64(fd, fs), -1, if (wrapped.unknown) fs->f_type = 0);
 }
 
 /* Only openat2(2) has no function of its own in the C library. */

@@ -11,7 +11,7 @@
 
 typedef struct wrapped_calls {
     /* What the file system lacks. */
-    bool no_tmpfile, no_link, no_rename, no_attributes, no_types, no_openat2;
+    bool no_tmpfile, no_link, no_rename, no_attributes, no_types, no_openat2, unknown;
 
     /* While armed: call number `fail_at`, counted from 0, fails with `error`; after it was carried out if `takes_effect`. */
     bool armed;
